@@ -1,0 +1,1 @@
+"""revolion: which of your vision-language instruction-tuning data is worth training on."""
