@@ -38,7 +38,7 @@ class Sample:
 
     ``row`` is the 0-based row in its source, ``source_id`` the id there (int, str or None),
     ``extra`` whatever else the source's row held, in the form its format needs to write it back,
-    ``root`` the folder that image paths are below (where the data lies now; no part of the content).
+    ``root`` the folder that image paths are below: where the data lies now, no part of the content.
     Instructions keep their ``<image>`` tags; a sample with images and no tag shows its images
     before the first instruction.
     """
@@ -95,7 +95,8 @@ class Sample:
 class Question:
     """What a model is asked: one turn of a sample, given the reference history before it.
 
-    ``images`` are paths below ``root``; ``response`` is the reference, which no model may look at when answering.
+    ``images`` are paths below ``root``; ``response`` is the reference, which no model may look at
+    when answering.
     """
 
     uid: str
