@@ -109,5 +109,18 @@ class Question:
     response: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not become a sample, and why; nothing is ever dropped without one.
+
+    ``row`` is the 0-based row in the source, ``field`` the part of it at fault or None.
+    """
+
+    dataset: str
+    row: int
+    field: str | None
+    reason: str
+
+
 def _normalised(text: str) -> bytes:
     return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
