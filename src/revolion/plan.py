@@ -1,0 +1,214 @@
+"""The plan of a study: which units there are, what each needs and what it is called. Pure.
+
+A unit's key is ``stage/names/digest``. The digest covers the stage's version, the settings that
+matter to it and the keys of what it needs, and nothing else. So a changed setting renews exactly
+what it can change, and a data set that joins a finished study adds a row and a column to the grid
+and leaves the old cells as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from revolion.digests import digest
+from revolion.settings import Section, Study, TuningSettings
+
+VERSIONS = {
+    "intake": 1,
+    "parts": 1,
+    "tune": 1,
+    "answer": 1,
+    "score": 1,
+    "grade": 1,
+    "refine": 1,
+    "verify": 1,
+}
+"""The version of each stage's code; raising one renews its units and what follows from them."""
+
+STAGES = tuple(VERSIONS)
+"""The stages in the order in which a study goes through them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of work.
+
+    ``params`` is all that shapes the result besides the needs and stands in the key's digest;
+    ``sources`` says where inputs lie (store keys by role) and does not: equal content found in
+    another place is no reason to work again. ``work`` is its size in the stage's own measure (steps
+    for tuning, questions for answering, 1 else).
+    """
+
+    stage: str
+    names: tuple[str, ...]
+    params: Mapping[str, Any] = field(hash=False)
+    needs: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
+    work: int = 1
+    gpus: int = 0
+
+    @property
+    def key(self) -> str:
+        """The unit's name in the store."""
+        content = {
+            "version": VERSIONS[self.stage],
+            "names": self.names,
+            "params": self.params,
+            "needs": sorted(self.needs),
+        }
+        return "/".join((self.stage, *self.names, digest(content)))
+
+    @property
+    def title(self) -> str:
+        """The unit's name for people: stage and names without the digest."""
+        return " ".join((self.stage, *self.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One side of one data set, as it lies in the store.
+
+    ``key`` is the store's unit that holds it, ``content`` the digest of its uids in order,
+    ``samples`` and ``turns`` its size, ``characters`` of instructions and responses together.
+    """
+
+    dataset: str
+    side: str
+    key: str
+    content: str
+    samples: int
+    turns: int
+    characters: int
+
+
+Parts = Mapping[tuple[str, str], Part]
+"""(data set, side) -> part, where side is `train` or `evaluation`."""
+
+
+def plan(study: Study, parts: Parts, base: str) -> list[Unit]:
+    """All units of a study in an order in which each stands behind what it needs.
+
+    Arguments: ``parts`` of every data set of the study, ``base`` the base model's fingerprint.
+    """
+    planner = _Planner(study, parts, base)
+    grid = list(planner.grid())
+    grade = planner.grade(grid)
+    refine = planner.refine(grade)
+    arms = list(planner.arms(refine))
+    verify = [planner.verify(refine, arms)] if arms else []
+    return [*grid, grade, refine, *arms, *verify]
+
+
+class _Planner:
+    def __init__(self, study: Study, parts: Parts, base: str) -> None:
+        self.study, self.parts = study, parts
+        compute = study.compute
+        self.model = {
+            "base": base,
+            "dtype": compute.dtype,
+            "attention": compute.attention,
+            "device": compute.device,
+            "seed": study.seed,
+        }
+
+    def grid(self) -> Iterator[Unit]:
+        """Tune on every data set; let each model answer and be scored on every data set."""
+        tunings = {name: self.tune(name) for name in self.study.names}
+        yield from tunings.values()
+        for tuned_on, tuning in tunings.items():
+            for asked in self.study.names:
+                # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
+                sides = ("evaluation",) if asked == tuned_on else ("evaluation", "train")
+                for side in sides:
+                    yield from self.answered_and_scored(tuning, (tuned_on,), asked, side)
+
+    def tune(self, name: str) -> Unit:
+        part = self.parts[name, "train"]
+        settings = self.study.tuning
+        params = {
+            "model": self.model,
+            "tuning": _dump(settings, leave_out=("checkpoint_every",)),
+            "content": part.content,
+        }
+        work = settings.steps_for(part.samples)
+        return Unit("tune", (name,), params, (), {"train": part.key}, work, gpus=1)
+
+    def answered_and_scored(
+        self, tuning: Unit, model: tuple[str, ...], asked: str, side: str
+    ) -> Iterator[Unit]:
+        part = self.parts[asked, side]
+        names = (*model, f"{asked}-{side}")
+        params = {
+            "model": self.model,
+            "answering": _dump(self.study.answering, leave_out=("shard",)),
+            "content": part.content,
+        }
+        sources = {"tuned": tuning.key, "part": part.key}
+        answer = Unit("answer", names, params, (tuning.key,), sources, part.turns, gpus=1)
+        yield answer
+        score = {"metrics": _dump(self.study.metrics)}
+        yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
+
+    def grade(self, grid: Sequence[Unit]) -> Unit:
+        scores = [unit for unit in grid if unit.stage == "score"]
+        params = {"quality": _dump(self.study.quality), "datasets": self.study.names}
+        sources = {"/".join(unit.names): unit.key for unit in scores}
+        return Unit("grade", ("all",), params, tuple(sources.values()), sources)
+
+    def refine(self, grade: Unit) -> Unit:
+        params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}
+        sources = {"grade": grade.key} | {
+            f"{name}/{side}": part.key for (name, side), part in self.parts.items()
+        }
+        return Unit("refine", ("all",), params, (grade.key,), sources)
+
+    def arms(self, refine: Unit) -> Iterator[Unit]:
+        for arm in self.study.verify.arms:
+            for seed in range(self.study.verify.seeds):
+                yield from self.arm(arm, seed, refine)
+
+    def arm(self, arm: str, seed: int, refine: Unit) -> Iterator[Unit]:
+        total = sum(self.parts[name, "train"].samples for name in self.study.names)
+        budget = arm_tuning(self.study, total)
+        kept = total if arm == "full" else max(1, round(total * self.study.refine.keep))
+        params = {
+            "model": self.model,
+            "tuning": _dump(budget, leave_out=("checkpoint_every",)),
+            "content": [self.parts[name, "train"].content for name in self.study.names],
+            "arm": arm,
+            "arm_seed": seed,
+        }
+        # The full merge does not depend on what was kept, so another share does not renew it.
+        needs = () if arm == "full" else (refine.key,)
+        sources = {name: self.parts[name, "train"].key for name in self.study.names}
+        if arm != "full":
+            sources["refine"] = refine.key
+        names = (f"arm-{arm}-{seed}",)
+        tuning = Unit("tune", names, params, needs, sources, budget.steps_for(kept), gpus=1)
+        yield tuning
+        for asked in self.study.names:
+            yield from self.answered_and_scored(tuning, names, asked, "evaluation")
+
+    def verify(self, refine: Unit, arms: Sequence[Unit]) -> Unit:
+        sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
+        params = {"arms": self.study.verify.arms, "seeds": self.study.verify.seeds}
+        return Unit("verify", ("all",), params, tuple(sources.values()), sources)
+
+
+def arm_tuning(study: Study, total: int) -> TuningSettings:
+    """The tuning settings of every verification arm, ``total`` being the full merge's samples.
+
+    Arms take equally many steps unless `verify.epochs` asks for equally many passes.
+    """
+    steps, epochs = study.verify.steps, study.verify.epochs
+    if steps is None and epochs is None:
+        steps = study.tuning.steps_for(total)
+    return study.tuning.model_copy(update={"steps": steps, "epochs": epochs})
+
+
+def _dump(section: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A section as plain values, without what can't change a result."""
+    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=set(leave_out))
+    return dumped

@@ -1,0 +1,251 @@
+"""The settings of a study, one frozen section per stage.
+
+Every section refuses keys it does not know, so that a typing error is answered before the first GPU
+hour. What a setting means stands in its description; editors (through the JSON schema) and
+`revolion init` show the same words.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Arm = Literal["full", "refined", "random", "bottom"]
+
+
+class Section(BaseModel):
+    """A part of the study file: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DatasetSettings(Section):
+    """One data set."""
+
+    name: Name = Field(description="how tables and folders call it; unique in the study")
+    path: Path = Field(description="its annotation file, relative to the study file")
+    images: Path | None = Field(None, description="its image root; default: the file's own folder")
+    format: str | None = Field(None, description="its layout; default: found from the content")
+    limit: Count | None = Field(
+        None, description="at most this many samples, a choice that stays when rows are added"
+    )
+    licence: str | None = Field(None, description="carried into the results")
+
+
+class ImageSettings(Section):
+    """What happens with images."""
+
+    policy: Literal["fail", "skip"] = Field(
+        "skip", description="an unusable image stops the study, or its samples are set aside"
+    )
+    max_pixels: Count = Field(100_000_000, description="larger images are refused unread")
+
+
+class SplitSettings(Section):
+    """Train part and evaluation part, by hashed image: one image, one side, in every data set."""
+
+    evaluation_share: Share = Field(0.1, description="share of the images on the evaluation side")
+    max_train: Count | None = Field(None, description="at most this many train samples each")
+    max_evaluation: Count | None = Field(
+        1000, description="at most this many evaluation samples each"
+    )
+
+
+class LoraSettings(Section):
+    """LoRA adapters, where `trainable` is `lora`."""
+
+    rank: Count = Field(16, description="rank of the adapters")
+    alpha: Count = Field(32, description="scale of the adapters")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before them")
+    targets: tuple[str, ...] | None = Field(
+        None, description="regular expressions of module names; default: the LLM's linear layers"
+    )
+
+
+class TuningSettings(Section):
+    """How a model is tuned on one data set. Give `steps` or `epochs`, not both."""
+
+    trainable: Literal["projector", "lora", "all"] | tuple[str, ...] = Field(
+        "projector",
+        description="projector | lora | all | a list of regular expressions of parameter names",
+    )
+    steps: Count | None = Field(None, description="optimiser steps")
+    epochs: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="passes over the train part; default: 1 where steps is not given"
+    )
+    batch_size: Count = Field(32, description="samples per optimiser step")
+    micro_batch_size: Count | None = Field(
+        None, description="samples per forward pass; default: batch_size; must divide it"
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
+    schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="its course")
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.03, description="share of the steps that warm up"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's weight decay")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient clipping")
+    max_tokens: Annotated[int, Field(ge=16)] = Field(
+        2048, description="longer conversations are cut at the end while tuning"
+    )
+    checkpoint_every: Count = Field(100, description="steps between resumable checkpoints")
+    lora: LoraSettings = Field(LoraSettings(), description="only read where trainable is lora")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TuningSettings:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("steps and epochs exclude each other: give one")
+        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide"
+                f" batch_size {self.batch_size}"
+            )
+        return self
+
+    def steps_for(self, samples: int) -> int:
+        """The optimiser steps over a train part of this many samples, at least 1."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round((self.epochs or 1.0) * samples / self.batch_size))
+
+
+class AnsweringSettings(Section):
+    """How tuned models answer."""
+
+    batch_size: Count = Field(32, description="questions per batch; batches are of fixed make-up")
+    max_new_tokens: Count = Field(256, description="longest answer")
+    temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is greedy decoding")
+    shard: Count = Field(8, description="batches that are saved together")
+
+
+class MetricSettings(Section):
+    """What MQ is the mean of."""
+
+    tokenizer: Literal["simple", "none"] = Field("simple", description="how texts become words")
+    preset: Literal["six", "families"] = Field(
+        "six", description="six: BLEU-1..4, METEOR, ROUGE-L alike; families: each family alike"
+    )
+
+
+class QualitySettings(Section):
+    """Which variants of DQ and SQ rank."""
+
+    dq: Literal["mean", "relative"] = Field(
+        "mean", description="plain, or relative to the home set"
+    )
+    with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
+    sq: Literal["cross", "weighted"] = Field("cross", description="the score that selects")
+
+
+class RefineSettings(Section):
+    """Which samples are kept."""
+
+    keep: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="share of each train part")
+    floor: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="samples of lower SQ are never kept"
+    )
+    budget: Count | None = Field(None, description="at most this many samples over all data sets")
+    evaluation_size: Count = Field(1000, description="evaluation samples kept of each data set")
+
+
+class VerifySettings(Section):
+    """The control arms: each is tuned from the base and compared on every evaluation part."""
+
+    arms: tuple[Arm, ...] = Field(
+        ("full", "refined", "random", "bottom"), description="which arms; [] for none"
+    )
+    seeds: Count = Field(3, description="tunings per arm")
+    steps: Count | None = Field(None, description="optimiser steps of every arm")
+    epochs: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="passes over each arm's own samples; default: as in tuning"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VerifySettings:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("steps and epochs exclude each other: give one")
+        if len(set(self.arms)) != len(self.arms):
+            raise ValueError("an arm is listed twice")
+        return self
+
+
+class ComputeSettings(Section):
+    """Where the work runs. Workers never change a result; threads, dtype and attention may."""
+
+    backend: Literal["local"] = Field("local", description="who runs the units")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="worker processes; 0 works in this process"
+    )
+    threads: Count = Field(1, description="compute threads of each worker")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
+        "sdpa", description="attention implementation"
+    )
+
+
+class Study(Section):
+    """A whole study."""
+
+    name: Name = Field("study", description="how reports call it")
+    seed: int = Field(0, description="splits, orders and random arms follow from it")
+    base: str = Field(
+        "demo", description="the model that is tuned: demo | fake | a local folder | a hub id"
+    )
+    revision: str | None = Field(None, description="a hub id's branch, tag or commit")
+    datasets: Annotated[tuple[DatasetSettings, ...], Field(min_length=1)] = Field(
+        description="the data sets to compare"
+    )
+    images: ImageSettings = ImageSettings()
+    split: SplitSettings = SplitSettings()
+    tuning: TuningSettings = TuningSettings()
+    answering: AnsweringSettings = AnsweringSettings()
+    metrics: MetricSettings = MetricSettings()
+    quality: QualitySettings = QualitySettings()
+    refine: RefineSettings = RefineSettings()
+    verify: VerifySettings = VerifySettings()
+    compute: ComputeSettings = ComputeSettings()
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Study:
+        names = [dataset.name for dataset in self.datasets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two data sets are called '{twice[0]}': names must be unique")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The data sets' names in the study's order."""
+        return tuple(dataset.name for dataset in self.datasets)
+
+    def dataset(self, name: str) -> DatasetSettings:
+        """The settings of one data set. Raises KeyError."""
+        return {dataset.name: dataset for dataset in self.datasets}[name]
+
+    def resolved(self, folder: Path) -> Study:
+        """The same study with every path made absolute, relative ones taken from ``folder``."""
+        datasets = tuple(
+            dataset.model_copy(
+                update={
+                    "path": _absolute(folder, dataset.path),
+                    "images": _absolute(folder, dataset.images or dataset.path.parent),
+                }
+            )
+            for dataset in self.datasets
+        )
+        local = folder / self.base
+        base = str(local.resolve()) if self.base.startswith((".", "/")) else self.base
+        return self.model_copy(update={"datasets": datasets, "base": base})
+
+
+def _absolute(folder: Path, path: Path) -> Path:
+    return path if path.is_absolute() else folder / path
