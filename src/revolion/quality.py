@@ -2,8 +2,8 @@
 
 Everything starts from mq(s, T), the mean caption metric of the answers that the model tuned on data
 set T gives to sample s. Read by rows the grid of pairs rates the data set tuned on (DQ); read by
-columns it rates each sample (SQ). The idea is REVO-LION's (arXiv 2310.06594); where the paper leaves
-a formula open, docs/method.md says what was chosen and why.
+columns it rates each sample (SQ). The idea is REVO-LION's (arXiv 2310.06594); where the paper
+leaves a formula open, docs/method.md says what was chosen and why.
 
 N is the number of data sets; in every matrix rows are tuned on and columns are evaluated on.
 """
@@ -71,13 +71,13 @@ def mq_matrix(cells: Mapping[tuple[str, str], Floats], names: Sequence[str]) -> 
     return matrix
 
 
-def dq_mean(mq: Floats, with_self: bool = False) -> Floats:
+def _dq_mean(mq: Floats, with_self: bool = False) -> Floats:
     """DQ(T) = the mean over E != T of MQ(T -> E); see `dq`."""
     used = _pairs(mq, with_self)
     return np.array([_mean(row[use]) for row, use in zip(mq, used, strict=True)])
 
 
-def dq_relative(mq: Floats, with_self: bool = False) -> Floats:
+def _dq_relative(mq: Floats, with_self: bool = False) -> Floats:
     """DQ(T) = the mean over E != T of MQ(T -> E) / MQ(E -> E); see `dq`.
 
     A data set that its own model answers with MQ 0 is no yardstick and is left out of every mean.
@@ -94,7 +94,7 @@ def dq_relative(mq: Floats, with_self: bool = False) -> Floats:
 
 
 DQ_KINDS: Mapping[str, Callable[[Floats, bool], Floats]] = MappingProxyType(
-    {"mean": dq_mean, "relative": dq_relative}
+    {"mean": _dq_mean, "relative": _dq_relative}
 )
 """The definitions of DQ by name."""
 
@@ -110,7 +110,7 @@ def dq(mq: Floats, kind: str = "mean", with_self: bool = False) -> Floats:
     and for a relative DQ without a yardstick; ValueError if ``mq`` is not square or incomplete.
     """
     if kind not in DQ_KINDS:
-        raise SettingsError(f"there is no DQ kind {kind!r}; there are {', '.join(DQ_KINDS)}")
+        raise _unknown("DQ", kind, DQ_KINDS)
     mq = _complete(mq, "the MQ matrix")
     if mq.ndim != 2 or mq.shape[0] != mq.shape[1]:
         raise ValueError(f"the MQ matrix must be square, [N, N]; found {list(mq.shape)}")
@@ -163,6 +163,20 @@ SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = Mapping
 """The definitions of SQ by name, each taking (values, home, dq)."""
 
 
+def sq(values: Floats, home: int | None, dq: Floats, kind: str = "cross") -> Floats:
+    """The quality of each sample of one data set; ``kind`` is one of ``SQ_KINDS``.
+
+    Arguments and errors as `sq_weighted`; SettingsError, too, for an unknown kind.
+    """
+    if kind not in SQ_KINDS:
+        raise _unknown("SQ", kind, SQ_KINDS)
+    return SQ_KINDS[kind](values, home, dq)
+
+
+def _unknown(what: str, kind: str, kinds: Mapping[str, object]) -> SettingsError:
+    return SettingsError(f"there is no {what} kind {kind!r}; there are {', '.join(kinds)}")
+
+
 def _pairs(mq: Floats, with_self: bool) -> NDArray[np.bool_]:
     """bool[N, N]: the pairs that count."""
     size = len(mq)
@@ -170,7 +184,7 @@ def _pairs(mq: Floats, with_self: bool) -> NDArray[np.bool_]:
         raise SettingsError(
             f"DQ compares data sets on each other, so it needs at least two; found {size}"
         )
-    return ~np.eye(size, dtype=bool) | with_self
+    return np.asarray(~np.eye(size, dtype=bool) | with_self)
 
 
 def _others(values: Floats, home: int | None) -> list[int]:
