@@ -133,7 +133,7 @@ def sq_cross(values: Floats, home: int | None = None) -> Floats:
     Raises SettingsError if no other model is left; ValueError for a wrong shape or a missing value.
     """
     others = _others(values, home)
-    return np.asarray(values, dtype=np.float64)[others].sum(axis=0) / len(others)
+    return np.asarray(np.asarray(values, dtype=np.float64)[others].sum(axis=0) / len(others))
 
 
 def sq_weighted(values: Floats, home: int | None, dq: Floats) -> Floats:
