@@ -1,0 +1,84 @@
+"""The on-disk layouts of instruction-tuning data, by name.
+
+A layout is a module with ``detect(path)``, ``read(path, dataset)`` and ``write(samples, path)``;
+it is loaded when it is asked for. `formats.llava` shows what is expected of one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from revolion.errors import DataError, SettingsError
+
+if TYPE_CHECKING:
+    from revolion.samples import Reject, Sample
+
+FORMATS: dict[str, str] = {
+    "llava": "revolion.formats.llava",
+}
+"""The layouts: name to module, in the order in which `detect` asks them."""
+
+
+class Format(Protocol):
+    """What a layout's module offers."""
+
+    def detect(self, path: Path) -> bool:
+        """Whether the file is in this layout, by its content."""
+
+    def read(self, path: Path, dataset: str) -> Iterator[Sample | Reject]:
+        """Every row in order, as a sample or as a reject."""
+
+    def write(self, samples: Iterable[Sample], path: Path, **options: Any) -> None:
+        """Write the samples; the file is there whole or not at all."""
+
+
+def load(name: str) -> Format:
+    """The layout of that name. Raises SettingsError, listing those there are."""
+    if name not in FORMATS:
+        raise SettingsError(f"unknown format '{name}'; formats: {', '.join(FORMATS)}")
+    return cast("Format", importlib.import_module(FORMATS[name]))
+
+
+def detect(path: Path) -> str:
+    """The name of the layout that a file is in. Raises DataError where none knows it."""
+    for name in FORMATS:
+        if load(name).detect(path):
+            return name
+    with path.open("rb") as file:
+        head = file.read(48)
+    start = f"it starts with {head.decode('utf-8', 'replace')!r}" if head else "it is empty"
+    known = ", ".join(FORMATS)
+    raise DataError(f"no format knows this file ({start}); formats: {known}", path)
+
+
+def read(
+    path: Path, dataset: str, format: str | None = None, strict: bool = False
+) -> Iterator[Sample | Reject]:
+    """Every row of a file as a sample or a reject, in order.
+
+    Arguments: ``dataset`` the name that samples carry, ``format`` the layout (None: found from the
+    content), ``strict`` to raise DataError for the first row that can't be read. Raises
+    SettingsError for an unknown layout, DataError for a file that can't be read as a whole.
+    """
+    found = load(format or detect(path)).read(path, dataset)
+    return _only_samples(found, path) if strict else found
+
+
+def write(samples: Iterable[Sample], path: Path, format: str = "llava", **options: Any) -> None:
+    """Write samples in a layout; ``options`` are those of its own ``write``.
+
+    Raises SettingsError for an unknown layout, StoreError if the disk refuses.
+    """
+    load(format).write(samples, path, **options)
+
+
+def _only_samples(found: Iterable[Sample | Reject], path: Path) -> Iterator[Sample]:
+    from revolion.samples import Reject
+
+    for one in found:
+        if isinstance(one, Reject):
+            raise DataError(one.reason, path, one.row, one.field)
+        yield one

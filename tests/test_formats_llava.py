@@ -1,0 +1,502 @@
+"""LLaVA files: what is read, what is refused and why, and that writing gives the bytes back."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from revolion import formats
+from revolion.errors import DataError, SettingsError, StoreError
+from revolion.formats import json_rows, llava
+from revolion.samples import Reject, Sample, Turn
+
+SHARED = Path("/work/shared/data")
+PAIR = [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"}]
+TEXT = [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
+ROW = {"id": "7", "image": "a/b.jpg", "conversations": PAIR}
+
+SYSTEM = {"from": "system", "value": "Be brief."}
+DIALECTS: list[dict[str, Any]] = [
+    ROW,
+    {"id": 7, "image": "a.jpg", "conversations": PAIR},
+    {"id": 2**70, "image": "a.jpg", "conversations": PAIR},
+    {"image": "a.jpg", "conversations": PAIR},
+    {"id": None, "image": "a.jpg", "conversations": PAIR},
+    {"id": 1.5, "image": "a.jpg", "conversations": PAIR},
+    {"id": True, "image": "a.jpg", "conversations": PAIR},
+    {"conversations": PAIR, "image": "a.jpg", "id": "x"},
+    {"id": "x", "image": ["a.jpg"], "conversations": PAIR},
+    {"id": "x", "image": ["a.jpg", "b.jpg"], "conversations": TEXT},
+    {"id": "x", "conversations": TEXT, "model": "gpt-4", "boxes": [[0.1, 1e300], {"": None}]},
+    {"id": "x", "image": None, "conversations": TEXT},
+    {"id": "x", "image": "", "conversations": TEXT},
+    {"id": "x", "image": [], "conversations": TEXT, "video": None},
+    {"id": "x", "conversations": [SYSTEM, *TEXT]},
+    {"id": "x", "conversations": [{"from": "system", "value": ""}, *TEXT, *TEXT]},
+    {
+        "id": "x",
+        "conversations": [{"value": "Q", "from": "user"}, {"from": "assistant", "value": "A"}],
+    },
+    {"id": "x", "conversations": [TEXT[0], {"from": "gpt", "value": "A", "weight": 0, "tags": []}]},
+    {
+        "id": "ü",
+        "conversations": [TEXT[0], {"from": "gpt", "value": '😀 \u2028 \x7f \x00 \\u " é'}],
+    },
+]
+
+STYLES: list[dict[str, Any]] = [
+    {"indent": indent, "ensure_ascii": ensure_ascii, "separators": separators}
+    for indent in (None, 0, 1, 2, 4, "\t")
+    for ensure_ascii in (True, False)
+    for separators in (None, (",", ":"))
+]
+
+
+def read(path: Path) -> list[Sample | Reject]:
+    return list(llava.read(path, "set"))
+
+
+def only(path: Path) -> Sample:
+    (found,) = read(path)
+    assert isinstance(found, Sample), found
+    return found
+
+
+def stored(path: Path, *rows: Any) -> Path:
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def copied(source: Path) -> bytes:
+    target = source.with_name("copy.json")
+    samples = [one for one in read(source) if isinstance(one, Sample)]
+    llava.write(samples, target, llava.style_of(source))
+    return target.read_bytes()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rows.json"
+
+
+def test_a_plain_row(path: Path) -> None:
+    sample = only(stored(path, ROW))
+    assert (sample.dataset, sample.row, sample.source_id) == ("set", 0, "7")
+    assert [image.path for image in sample.images] == ["a/b.jpg"]
+    assert sample.turns == (Turn("<image>\nQ", "A"),)
+    assert (sample.system, sample.extra) == (None, {})
+
+
+@pytest.mark.parametrize("row", DIALECTS, ids=range(len(DIALECTS)))
+def test_each_dialect_is_read_and_given_back(path: Path, row: dict[str, Any]) -> None:
+    only(stored(path, row))
+    assert copied(path) == path.read_bytes()
+
+
+def test_what_dialects_mean(path: Path) -> None:
+    found = [one for one in read(stored(path, *DIALECTS)) if isinstance(one, Sample)]
+    assert [one.source_id for one in found[:7]] == ["7", 7, 2**70, None, None, None, None]
+    assert [len(one.images) for one in found[8:14]] == [1, 2, 0, 0, 0, 0]
+    assert [one.system for one in found[13:16]] == [None, "Be brief.", ""]
+    assert found[15].turns == (Turn("Q", "A"), Turn("Q", "A"))
+    assert found[16].turns == (Turn("Q", "A"),)
+    assert found[10].extra["llava"]["model"] == "gpt-4"
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+@pytest.mark.parametrize("rows", [[], DIALECTS[:1], DIALECTS])
+def test_an_array_comes_back_byte_for_byte(
+    path: Path, style: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    text = json.dumps(rows, **style)
+    for ending in ("", "\n"):
+        path.write_text(text + ending, encoding="utf-8")
+        assert copied(path) == path.read_bytes()
+
+
+@pytest.mark.parametrize("style", STYLES[:4], ids=str)
+@pytest.mark.parametrize(("newline", "ending"), [("\n", "\n"), ("\n", ""), ("\r\n", "\r\n")])
+def test_json_lines_come_back_byte_for_byte(
+    path: Path, style: dict[str, Any], newline: str, ending: str
+) -> None:
+    lines = [json.dumps(row, **style) for row in DIALECTS]
+    path.write_bytes((newline.join(lines) + ending).encode())
+    assert len(read(path)) == len(DIALECTS)
+    assert copied(path) == path.read_bytes()
+    assert llava.style_of(path).lines
+
+
+@pytest.mark.parametrize("style", [{"indent": 2}, {}])
+def test_windows_files_come_back_byte_for_byte(path: Path, style: dict[str, Any]) -> None:
+    text = json.dumps(DIALECTS, **style) + "\n"
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert len(read(path)) == len(DIALECTS)
+    assert copied(path) == path.read_bytes()
+
+
+def test_a_first_row_longer_than_the_head_that_shows_the_style(path: Path) -> None:
+    row = {"id": "x" * 300_000, "image": "a.jpg", "conversations": PAIR}
+    path.write_text(json.dumps([row], indent=3, separators=(",", ":")))
+    assert copied(path) == path.read_bytes()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+words = texts.filter(lambda text: "<image>" not in text and text.strip() != "")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+others = st.dictionaries(
+    texts.filter(lambda key: key not in ("id", "image", "images", "conversations")),
+    values,
+    max_size=2,
+)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> dict[str, Any]:
+    said: list[dict[str, Any]] = []
+    if draw(st.booleans()):
+        said.append({"from": "system", "value": draw(words)})
+    for _ in range(draw(st.integers(1, 2))):
+        said.append({"from": draw(st.sampled_from(["human", "user"])), "value": draw(words)})
+        said.append({"from": draw(st.sampled_from(["gpt", "assistant"])), "value": draw(words)})
+    row: dict[str, Any] = {"conversations": said}
+    if draw(st.booleans()):
+        row["id"] = draw(values)
+    if draw(st.booleans()):
+        row["image"] = draw(words | st.lists(words, max_size=3) | st.none() | st.just(""))
+    if draw(st.booleans()):
+        said[-1].update({f"_{key}": value for key, value in draw(others).items()})
+    row |= draw(others)
+    return dict(draw(st.permutations(list(row.items()))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(rows(), min_size=1, max_size=4), st.sampled_from(STYLES), st.booleans())
+def test_any_file_of_pythons_json_comes_back(
+    found: list[dict[str, Any]], style: dict[str, Any], lines: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows"
+        if lines:
+            text = "".join(json.dumps(row, **style | {"indent": None}) + "\n" for row in found)
+        else:
+            text = json.dumps(found, **style)
+        path.write_bytes(text.encode())
+        assert all(isinstance(one, Sample) for one in read(path)), read(path)
+        assert copied(path) == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["coco_captions", "vqa_rad", "sroie", "puzzlevqa"])
+def test_real_files_come_back(tmp_path: Path, name: str) -> None:
+    source = SHARED / name / "annotations.json"
+    if not source.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    found = read(source)
+    assert all(isinstance(one, Sample) for one in found)
+    llava.write(
+        [one for one in found if isinstance(one, Sample)], tmp_path / "x", llava.style_of(source)
+    )
+    assert (tmp_path / "x").read_bytes() == source.read_bytes()
+
+
+def said(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
+    return [{"from": role, "value": text} for role, text in turns]
+
+
+REFUSED: list[tuple[Any, str | None, str]] = [
+    ("text", None, "the row is no object but text"),
+    ({"id": 1, "text": "x"}, "conversations", "no list of turns; found the fields id, text"),
+    ({}, "conversations", "no list of turns; found no fields"),
+    ({"conversations": []}, "conversations", "no list of turns; found a list"),
+    ({"conversations": ["x"]}, "conversations[0]", "a turn must be an object, found text"),
+    (
+        {"conversations": said(("gpt", "A"))},
+        "conversations[0].from",
+        "must be human's, found gpt's",
+    ),
+    (
+        {"conversations": said(("human", "Q"), ("human", "Q"))},
+        "conversations[1].from",
+        "turn 1 must be gpt's, found human's",
+    ),
+    (
+        {"conversations": [*TEXT, SYSTEM]},
+        "conversations[2].from",
+        "must be human's, found system's",
+    ),
+    ({"conversations": [SYSTEM]}, "conversations", "the last turn is no answer"),
+    ({"conversations": [*TEXT, TEXT[0]]}, "conversations", "the last turn is no answer"),
+    (
+        {"conversations": said(("bot", "Q"))},
+        "conversations[0].from",
+        "unknown role 'bot'; roles: sys",
+    ),
+    ({"conversations": [{"value": "Q"}]}, "conversations[0].from", "unknown role null"),
+    (
+        {"conversations": said(("human", None))},
+        "conversations[0].value",
+        "must be text, found null",
+    ),
+    (
+        {"conversations": said(("human", "Q"), ("gpt", " \n"))},
+        "conversations[1].value",
+        "empty response",
+    ),
+    ({"conversations": PAIR}, "conversations", "1 <image> tags for 0 images"),
+    ({"image": ["a", "b"], "conversations": PAIR}, "conversations", "1 <image> tags for 2 images"),
+    (
+        {"image": "a", "conversations": said(("human", "Q"), ("gpt", "<image>"))},
+        "conversations",
+        "outside of the instructions",
+    ),
+    (
+        {"image": 5, "conversations": PAIR},
+        "image",
+        "must be a path or a list of paths, found a num",
+    ),
+    ({"image": {"bytes": ""}, "conversations": PAIR}, "image", "found an object"),
+    ({"image": ["a", ""], "conversations": PAIR}, "image[1]", "an empty path"),
+    ({"video": "a.mp4", "conversations": TEXT}, "video", "'video' can't be read"),
+    ({"images": ["a"], "conversations": TEXT}, "images", "images belong in 'image'"),
+    ({"id": "\ud800", "conversations": TEXT}, "id", "an unpaired surrogate, U+D800"),
+    ({"\udfff": "", "conversations": TEXT}, "\udfff", "an unpaired surrogate, U+DFFF"),
+    (
+        {"conversations": said(("human", "Q"), ("gpt", "\udc00 A"))},
+        "conversations",
+        "an unpaired surrogate, U+DC00",
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "field", "reason"), REFUSED, ids=range(len(REFUSED)))
+def test_a_row_that_can_not_be_read(path: Path, row: Any, field: str | None, reason: str) -> None:
+    before, found, after = read(stored(path, ROW, row, ROW))
+    assert isinstance(before, Sample)
+    assert isinstance(after, Sample)
+    assert isinstance(found, Reject)
+    assert (found.row, found.field) == (1, field)
+    assert reason in found.reason
+
+
+def test_a_huge_response_gets_a_short_reason(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_rows, "CHUNK", 4096)
+    huge = "x" * 5_000_000
+    (found, after) = read(stored(path, {"conversations": said(("human", "Q"), ("gpt", huge))}, ROW))
+    assert isinstance(found, Reject)
+    assert found.reason == "too long: 5,000,000 characters, at most 1,000,000 are read"
+    assert isinstance(after, Sample)
+
+
+def test_bottomless_rows_are_refused(path: Path) -> None:
+    deep = "[" * 200 + "]" * 200
+    row = json.dumps({"conversations": TEXT, "x": 0}).replace("0", deep)
+    path.write_text(f"{row}\n" + "[" * 100_000 + "\n" + json.dumps(ROW))
+    first, second, third = read(path.rename(path.with_name("x")))
+    assert isinstance(first, Reject)
+    assert "nested deeper than 100 levels" in first.reason
+    assert isinstance(second, Reject)
+    assert "nested too deep" in second.reason
+    assert isinstance(third, Sample)
+
+
+LINE = json.dumps(ROW).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            b'{"id": 1,, }',
+            "not JSON: Expecting property name enclosed in double quotes at column 10",
+        ),
+        (LINE + b"," + LINE, f"not JSON: more than one value, at column {len(LINE) + 1}"),
+        (b'{"id": "\xff"}', "not UTF-8: byte 0xff at column 9"),
+        (b'{"id": 1, "id": 2}', "the key 'id' stands twice in one object"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "a number of 5000 digits; at most 4300"),
+        (LINE[:-5], "not JSON: "),
+    ],
+)
+def test_a_broken_line_costs_that_line_only(path: Path, line: bytes, reason: str) -> None:
+    path.write_bytes(LINE + b"\n\n" + line + b"\n" + LINE)
+    before, found, after = read(path)
+    assert isinstance(before, Sample)
+    assert isinstance(after, Sample)
+    assert isinstance(found, Reject)
+    assert (found.row, found.field, after.row) == (2, None, 3)
+    assert found.reason.startswith(reason)
+
+
+@pytest.fixture(params=[7, 64, 1 << 20])
+def any_chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_rows, "CHUNK", request.param)
+
+
+ARRAY = json.dumps([ROW, {**ROW, "id": "ü😀"}], ensure_ascii=False, indent=1).encode()
+
+
+@pytest.mark.usefixtures("any_chunk")
+@pytest.mark.parametrize(
+    ("data", "row", "reason"),
+    [
+        (ARRAY[:-4], 1, "the file ends inside the array"),
+        (ARRAY[:-30], 1, "the file ends inside the array"),
+        (ARRAY[:20], 0, "the file ends inside the array"),
+        (b"[", 0, "the file ends inside the array"),
+        (ARRAY + b"x", 1, f"more text after the array's end at byte {len(ARRAY)}"),
+        (ARRAY.replace(b'"id": "7"', b'"id": 7 8'), 0, "Expecting ',' delimiter at byte 15"),
+        (b"[1 2]", 0, "Expecting ',' or ']' at byte 3"),
+        (b"[1,]", 1, "Expecting value at byte 3"),
+        (b"[" + LINE + b", " + b"[" * 100_000, 1, "nested too deep"),
+        (ARRAY.replace("ü".encode(), b"\xfc"), 1, f"byte 0xfc at byte {ARRAY.index('ü'.encode())}"),
+        (ARRAY.decode().encode("utf-16"), None, "is UTF-16"),
+    ],
+)
+def test_a_broken_array_is_an_error_of_the_file(
+    path: Path, data: bytes, row: int | None, reason: str
+) -> None:
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert caught.value.row == row
+    assert reason in str(caught.value)
+    cures = ("re-save the file", "Repair or fetch the file again")
+    assert any(cure in str(caught.value) for cure in cures)
+
+
+@pytest.mark.usefixtures("any_chunk")
+def test_rows_before_a_break_are_read_first(path: Path) -> None:
+    path.write_bytes(ARRAY.replace("😀".encode(), b"\xff"))
+    found = llava.read(path, "set")
+    assert isinstance(next(found), Sample)
+    with pytest.raises(DataError, match="row 1: not UTF-8"):
+        next(found)
+
+
+@pytest.mark.usefixtures("any_chunk")
+def test_windows_of_any_size_read_the_same(path: Path) -> None:
+    path.write_text(json.dumps([*DIALECTS, 12345, 1.5e300, True], indent=1, ensure_ascii=False))
+    found = [row.value for row in json_rows.rows(path)]
+    assert found == [*DIALECTS, 12345, 1.5e300, True]
+
+
+def test_a_huge_row_is_scanned_a_constant_number_of_times(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The windows double: their sum stays below a small multiple of the row."""
+    monkeypatch.setattr(json_rows, "CHUNK", 1024)
+    scanned = 0
+    scan = json.JSONDecoder.raw_decode
+
+    def counting(self: json.JSONDecoder, text: str, idx: int = 0) -> Any:
+        nonlocal scanned
+        scanned += len(text) - idx
+        return scan(self, text, idx)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counting)
+    stored(path, {"x": "y" * 3_000_000}, 1)
+    assert len(list(json_rows.rows(path))) == 2
+    assert scanned < 4 * path.stat().st_size
+
+
+def test_a_break_is_noticed_before_the_whole_file_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "CHUNK", 1024)
+    path.write_bytes(b'[{"a" 1}' + b" " * 100_000 + b"]")
+    with path.open("rb") as file:
+        with pytest.raises(DataError, match="Expecting ':' delimiter at byte 6"):
+            list(json_rows._Array(file, path))
+        assert file.tell() == 1024
+
+
+def test_a_lying_name_does_not_matter(tmp_path: Path) -> None:
+    array, lines = stored(tmp_path / "x.jsonl", ROW), tmp_path / "x.json"
+    lines.write_bytes(LINE)
+    assert read(array) == read(lines)
+
+
+def test_detect(path: Path) -> None:
+    assert formats.detect(stored(path, {"broken": 1}, ROW)) == "llava"
+    path.write_bytes(b"\n" + LINE)
+    assert formats.detect(path) == "llava"
+    for data in (
+        b"",
+        b"[]",
+        b"PAR1\x00\xff",
+        b'{"messages": []}',
+        b'[{"conversations": [{"a": 1}]}]',
+    ):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=r"no format knows this file .*; formats: llava"):
+            formats.detect(path)
+    path.write_bytes(b"[{]")
+    with pytest.raises(DataError, match="broken JSON array"):
+        formats.detect(path)
+
+
+def test_reading_by_name_of_the_format(path: Path) -> None:
+    stored(path, ROW, "x")
+    assert list(formats.read(path, "set")) == read(path)
+    assert list(formats.read(path, "set", format="llava")) == read(path)
+    with pytest.raises(SettingsError, match="unknown format 'csv'; formats: llava"):
+        formats.read(path, "set", format="csv")
+    with pytest.raises(DataError, match=r"rows.json, row 1: the row is no object but text"):
+        list(formats.read(path, "set", strict=True))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere.json: can't be read: No such file"):
+        read(tmp_path / "nowhere.json")
+    with pytest.raises(DataError, match="is a folder; name the annotation file"):
+        formats.detect(tmp_path)
+
+
+def test_writing_is_all_or_nothing(path: Path) -> None:
+    sample = only(stored(path, ROW))
+    before = path.read_bytes()
+
+    def interrupted() -> Iterator[Sample]:
+        yield sample
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        formats.write(interrupted(), path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(StoreError, match="nowhere"):
+        formats.write([sample], path.parent / "nowhere" / "x.json")
+
+
+def test_the_default_style_is_for_people(path: Path) -> None:
+    sample = only(stored(path, {**ROW, "id": "ü"}))
+    llava.write([sample], path)
+    assert path.read_text("utf-8").startswith('[\n  {\n    "id": "ü",\n')
+    llava.write([sample, sample], path, llava.LINES)
+    assert path.read_text("utf-8").count("\n") == 2
+    llava.write([sample, sample], path, llava.Style(lines=True))
+    assert path.read_text("utf-8").count("\n") == 2
+
+
+def test_a_sample_made_by_hand_or_changed_is_written_in_the_plain_form(path: Path) -> None:
+    made = Sample("set", 0, None, (), (Turn("Q", "A"), Turn("R", "B")), system="S", extra={})
+    llava.write([made], path)
+    assert json.loads(path.read_text()) == [
+        {
+            "conversations": said(
+                ("system", "S"), ("human", "Q"), ("gpt", "A"), ("human", "R"), ("gpt", "B")
+            )
+        }
+    ]
+    surrogate = Sample("set", 0, None, (), (Turn("Q", "\ud800"),))
+    with pytest.raises(DataError, match="row 0: an unpaired surrogate"):
+        llava.write([surrogate], path)
