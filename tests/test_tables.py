@@ -1,0 +1,86 @@
+"""Tables of samples: what goes in comes out, whatever the texts hold."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from revolion.samples import ImageRef, Sample, Turn
+from revolion.tables import SCHEMA, SampleTable, from_table, to_table
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+extras = st.dictionaries(
+    texts,
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=4,
+    ),
+    max_size=3,
+)
+samples = st.builds(
+    Sample,
+    dataset=st.sampled_from(["one", "two"]),
+    row=st.integers(0, 2**40),
+    source_id=st.none() | st.integers() | texts,
+    images=st.lists(st.builds(ImageRef, texts, texts), max_size=3).map(tuple),
+    turns=st.lists(st.builds(Turn, texts, texts), min_size=1, max_size=3).map(tuple),
+    system=st.none() | texts,
+    extra=extras,
+    root=st.just("/root"),
+)
+
+
+def stored(frame: pl.DataFrame) -> pl.DataFrame:
+    file = io.BytesIO()
+    frame.write_parquet(file)
+    return pl.read_parquet(file.getvalue())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(samples, max_size=5))
+def test_samples_survive_a_table_on_disk(found: Sequence[Sample]) -> None:
+    frame = stored(to_table(found))
+    assert frame.schema == SCHEMA
+    assert list(from_table(frame, "/root")) == list(found)
+    assert list(SampleTable(frame, {"one": "/root", "two": "/root"})) == list(found)
+    assert frame["uid"].to_list() == [sample.uid for sample in found]
+
+
+@pytest.mark.parametrize("nasty", ["", "\0", "\r\n\v\f\u2028", "😀", '"\\', " a  ", "null", "\x7f"])
+def test_nasty_texts(nasty: str) -> None:
+    image = ImageRef(nasty, "ab")
+    sample = Sample("one", 0, nasty, (image,), (Turn(nasty, nasty),), nasty, {nasty: nasty})
+    assert list(from_table(stored(to_table([sample])), "")) == [sample]
+
+
+def made(dataset: str, row: int, source_id: int | str | None = None) -> Sample:
+    return Sample(dataset, row, source_id, (), (Turn(f"{row}", "a"),), root=f"/{dataset}")
+
+
+def test_ids_keep_their_type() -> None:
+    found = from_table(to_table([made("one", 0, 7), made("one", 1, "7"), made("one", 2)]), "")
+    assert [sample.source_id for sample in found] == [7, "7", None]
+
+
+def test_a_merged_table_knows_each_root() -> None:
+    found = [made("one", 0), made("two", 0), made("one", 1)]
+    table = SampleTable(to_table(found), {"one": "/one", "two": "/two", "three": "/three"})
+    assert len(table) == 3
+    assert [table[0], table[1], table[-1]] == found
+    assert list(table[1:]) == found[1:]
+    with pytest.raises(IndexError):
+        table[3]
+    with pytest.raises(KeyError, match="two"):
+        SampleTable(to_table(found), {"one": "/one"})
+
+
+def test_an_unchecked_image_is_refused() -> None:
+    sample = Sample("one", 0, None, (ImageRef("a.jpg"),), (Turn("q", "a"),))
+    with pytest.raises(ValueError, match="check the images first"):
+        to_table([sample])
