@@ -1,0 +1,290 @@
+"""Taking a data set in: read, check every image once, and store what can be used and what can't.
+
+Three tables stand at the end: ``samples.parquet``, ``images.parquet`` (one record per image, used
+or not) and ``rejects.parquet`` (one row per source row that was set aside, with its reason). The
+same files give the same bytes. Samples are worked through in batches, so memory holds the tables
+and one batch, never the source.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import heapq
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from revolion import formats
+from revolion.digests import uniform
+from revolion.errors import DataError, ImageError
+from revolion.images import ImageRecord, check, check_all, resolve, usable
+from revolion.samples import Reject, Sample
+from revolion.store import explained
+from revolion.tables import SCHEMA, to_table
+
+SAMPLES, IMAGES, REJECTS = "samples.parquet", "images.parquet", "rejects.parquet"
+FACTS = "intake.json"
+
+IMAGE_SCHEMA = pl.Schema(
+    {
+        "path": pl.String(),
+        "verdict": pl.String(),
+        "reason": pl.String(),
+        "sha256": pl.String(),
+        "width": pl.Int64(),
+        "height": pl.Int64(),
+        "kind": pl.String(),
+        "bytes": pl.Int64(),
+        "mtime_ns": pl.Int64(),
+    }
+)
+REJECT_SCHEMA = pl.Schema(
+    {"dataset": pl.String(), "row": pl.Int64(), "field": pl.String(), "reason": pl.String()}
+)
+
+_BATCH = 4096  # samples
+_ROW_GROUP = 16_384  # rows; fixed, for it shows in the bytes
+
+
+def take_in(
+    folder: Path,
+    *,
+    name: str,
+    source: Path,
+    images: Path | None = None,
+    format: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    policy: Literal["fail", "skip"] = "skip",
+    max_pixels: int = 100_000_000,
+    threads: int = 4,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Read a data set and write its tables into a folder that exists.
+
+    Arguments: ``name`` the data set's, ``source`` its annotation file, ``images`` its image root
+    (None: the source's own folder), ``format`` a layout (None: found from the content), ``limit``
+    at most so many rows, chosen by a draw from the seed and each row's content, so that the choice
+    stays when rows are added or moved; ``policy`` whether an unusable image is an error or sets its
+    rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``progress`` is told how
+    many images were just checked.
+
+    Raises DataError if the source can't be read or no row of it can be used; ImageError if no image
+    is where it should be, or under ``fail`` for the first that can't be used; StoreError if the
+    tables can't be written.
+    """
+    _require_source(source)
+    layout = format or formats.detect(source)
+    intake = _Intake(images or source.parent, policy, max_pixels, threads, progress)
+    samples = intake.readable(formats.read(source, name, layout))
+    if limit is not None:
+        samples = _smallest_draws(samples, limit, seed)
+    while batch := list(islice(samples, _BATCH)):
+        intake.add(batch)
+    intake.require_images()
+    intake.require_samples(source)
+    intake.store(folder, layout)
+
+
+def counts(folder: Path) -> dict[str, Any]:
+    """What a taken-in data set holds, for reports.
+
+    Keys: ``format``, ``rows`` in the source, ``samples``, ``rejects`` {reason: rows} with numbers
+    and names left out of the reasons, ``images`` {verdict: images}, ``turns``, ``characters`` of
+    all instructions and responses, ``response_characters``.
+    """
+    facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    turns = pl.read_parquet(folder / SAMPLES, columns=["turns"])["turns"].explode().struct.unnest()
+    asked = int(turns["instruction"].str.len_chars().sum())
+    answered = int(turns["response"].str.len_chars().sum())
+    rejects = pl.read_parquet(folder / REJECTS)["reason"]
+    verdicts = pl.read_parquet(folder / IMAGES)["verdict"]
+    return {
+        **facts,
+        "rejects": dict(_commonest(rejects)),
+        "images": dict(Counter(verdicts).most_common()),
+        "turns": len(turns),
+        "characters": asked + answered,
+        "response_characters": answered,
+    }
+
+
+def stale(folder: Path, images_root: Path) -> bool:
+    """Whether an image came, went or changed (size or time) since the data set was taken in."""
+    columns = ["path", "bytes", "mtime_ns"]
+    for path, size, mtime_ns in pl.read_parquet(folder / IMAGES, columns=columns).iter_rows():
+        if size is None:  # there was nothing to open; whatever opens now is news
+            if check(images_root, path, max_pixels=1).bytes is not None:
+                return True
+        elif _size_and_time(images_root, path) != (size, mtime_ns):
+            return True
+    return False
+
+
+class _Intake:
+    """The tables as they grow."""
+
+    def __init__(
+        self,
+        root: Path,
+        policy: Literal["fail", "skip"],
+        max_pixels: int,
+        threads: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._root, self._policy, self._progress = root, policy, progress
+        self._max_pixels, self._threads = max_pixels, threads
+        self._rows = 0
+        self._tables = [pl.DataFrame(schema=SCHEMA)]
+        self._rejects: list[Reject] = []
+        self._records: dict[str, ImageRecord] = {}
+        self._reached = False
+        self._unusable: ImageRecord | None = None  # the first of them
+        self._first_row: dict[str, int] = {}  # of each uid
+
+    def readable(self, found: Iterable[Sample | Reject]) -> Iterator[Sample]:
+        """The samples among what was read; the rejects are set aside."""
+        for one in found:
+            self._rows += 1
+            if isinstance(one, Sample):
+                yield one
+            else:
+                self._rejects.append(one)
+
+    def add(self, samples: list[Sample]) -> None:
+        """Check the images that are new and keep the samples that can be used."""
+        self._check({image.path: None for sample in samples for image in sample.images})
+        self._tables.append(to_table(self._kept(samples)))
+
+    def require_images(self) -> None:
+        """Raise ImageError if there are images and none could be reached."""
+        if self._records and not self._reached:
+            first = next(iter(self._records.values()))
+            there = "" if self._root.is_dir() else ", which is no folder"
+            raise ImageError(
+                f"none of the {len(self._records)} images is below the image root{there}; the"
+                f" first is '{first.path[:200]}' ({first.verdict}). Set `images:` to the folder that"
+                " such paths start from",
+                self._root,
+            )
+
+    def require_samples(self, source: Path) -> None:
+        """Raise DataError if no row is left."""
+        if self._first_row:
+            return
+        reasons = _commonest(reject.reason for reject in self._rejects)[:3]
+        why = "; ".join(f"{reason} ({rows} rows)" for reason, rows in reasons)
+        if self._rows:
+            problem = f"none of its {self._rows} rows can be used: {why}"
+        else:
+            problem = "it has no rows; a data set needs at least one"
+        raise DataError(problem, source)
+
+    def store(self, folder: Path, layout: str) -> None:
+        """Write the tables, each in the order of the source."""
+        samples = pl.concat(self._tables)
+        rejects = sorted(self._rejects, key=lambda reject: reject.row)
+        _write(samples, folder / SAMPLES)
+        _write(_frame(self._records.values(), IMAGE_SCHEMA), folder / IMAGES)
+        _write(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
+        facts = {"format": layout, "rows": self._rows, "samples": len(samples)}
+        with explained(folder / FACTS):
+            (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+    def _check(self, paths: Iterable[str]) -> None:
+        new = [path for path in paths if path not in self._records]
+        found = check_all(self._root, new, self._max_pixels, self._threads, self._progress)
+        for record in found:
+            self._records[record.path] = record
+            self._reached = self._reached or record.verdict not in ("missing", "outside_root")
+            if self._unusable is None and not usable(record.verdict):
+                self._unusable = record
+            # While nothing was reached at all, the root is wrong rather than one image.
+            if self._policy == "fail" and self._reached and self._unusable is not None:
+                raise ImageError(
+                    f"{self._unusable.verdict}: {self._unusable.reason}. Repair it, or set"
+                    " `images.policy: skip` to set the samples with such images aside",
+                    self._root / self._unusable.path.replace("\0", "?"),
+                )
+
+    def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """The samples with their digests; those that can't be used are set aside."""
+        for sample in samples:
+            records = [self._records[image.path] for image in sample.images]
+            bad = next((record for record in records if not usable(record.verdict)), None)
+            if bad is not None:
+                reason = f"image {bad.verdict}: '{bad.path[:200]}'"
+                self._rejects.append(Reject(sample.dataset, sample.row, "image", reason))
+                continue
+            known = sample.with_digests({one.path: one.sha256 or "" for one in records})
+            first = self._first_row.setdefault(known.uid, known.row)
+            if first == known.row:
+                yield known
+            else:
+                reason = f"duplicate of row {first}"
+                self._rejects.append(Reject(sample.dataset, sample.row, None, reason))
+
+
+def _smallest_draws(samples: Iterable[Sample], limit: int, seed: int) -> Iterator[Sample]:
+    """The samples with the smallest draws, in source order; never holds more than ``limit``."""
+    heap: list[tuple[float, int, Sample]] = []  # the largest draw on top; rows settle ties
+    for sample in samples:
+        entry = (-_draw(sample, seed), -sample.row, sample)
+        if len(heap) < limit:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+    return iter(sorted((sample for _, _, sample in heap), key=lambda sample: sample.row))
+
+
+def _draw(sample: Sample, seed: int) -> float:
+    images = [image.path for image in sample.images]
+    turns = [(turn.instruction, turn.response) for turn in sample.turns]
+    return uniform("limit", seed, json.dumps([images, sample.system, turns]))
+
+
+def _require_source(source: Path) -> None:
+    if source.exists():
+        return
+    parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))
+    gone = source.relative_to(parent).parts[0]
+    try:
+        names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(gone, names, n=3, cutoff=0.5) or names[:5]
+    there = f"there is {', '.join(near)}" if near else "it is empty"
+    raise DataError(f"no such file; '{gone}' is not in {parent.resolve()}: {there}", source)
+
+
+def _commonest(reasons: Iterable[str]) -> list[tuple[str, int]]:
+    """How often each kind of reason stands there; names and numbers inside them don't count."""
+    kinds = (re.sub(r"\d[\d,]*", "N", re.sub(r"'.*'", "'...'", reason)) for reason in reasons)
+    return sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _size_and_time(root: Path, path: str) -> tuple[int, int] | None:
+    try:
+        status = resolve(root, path).stat()
+    except (OSError, ImageError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _frame(records: Iterable[ImageRecord | Reject], schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(list(map(dataclasses.astuple, records)), schema=schema, orient="row")
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    data = io.BytesIO()  # polars would turn a full disk into an error of its own
+    frame.rechunk().write_parquet(data, compression="zstd", row_group_size=_ROW_GROUP)
+    with explained(path):
+        path.write_bytes(data.getbuffer())
