@@ -1,0 +1,59 @@
+"""A study's results as one Markdown page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from revolion.report.rows import (
+    Rows,
+    count_rows,
+    dq_rows,
+    mq_rows,
+    second_rows,
+    signature_lines,
+    verification_rows,
+)
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$&])")
+
+
+def markdown(
+    summary: Mapping[str, Any], mq_picture: str = "mq.png", dq_picture: str = "dq.png"
+) -> str:
+    """The page of a study.
+
+    Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
+    evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
+    {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}} and
+    ``counts`` {name: {train, evaluation, rejects}}; the pictures' paths as seen from the page.
+    Names are escaped. Raises KeyError if a key is missing.
+    """
+    sections = [f"# {escape(summary.get('name') or 'Study')}"]
+    sections.append(_section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
+    sections.append(_section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
+    for rows in (verification_rows(summary), count_rows(summary), second_rows(summary)):
+        if rows is not None:
+            sections.append(_section(rows))
+    # Indented, not fenced: no text inside can end it.
+    lines = "\n".join(f"    {line}" for line in signature_lines(summary))
+    sections.append(f"## Signature\n\nAll that changes a number above.\n\n{lines}")
+    return "\n\n".join(sections) + "\n"
+
+
+def escape(text: str) -> str:
+    """A name as Markdown shows it letter by letter, on one line, inside a table or out of it."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _section(rows: Rows, picture: str = "") -> str:
+    parts = [f"## {rows.title}", escape(rows.note), _table(rows), picture]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(rows: Rows) -> str:
+    """The first column to the left, values to the right."""
+    lines = [" | ".join(escape(cell) for cell in row) for row in (rows.header, *rows.body)]
+    lines.insert(1, " | ".join(("---", *["---:"] * (len(rows.header) - 1))))
+    return "\n".join(f"| {line} |" for line in lines)

@@ -1,0 +1,77 @@
+"""What the looking commands show: `inspect`, `plan`, `status`, `doctor`. Facts in, tables out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+
+def inspection(found: Mapping[str, Any]) -> list[Table]:
+    """Tables of what `surveying.survey` found: sizes, verdicts, rejects, three samples."""
+    sizes = {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
+    tables = [facts(sizes)]
+    for name, title in (("images", "images"), ("rejects", "rows that can't be used")):
+        if found.get(name):
+            tables.append(_two_columns(title, found[name]))
+    examples = Table(title="what it looks like", show_lines=True)
+    for column in ("images", "instruction", "response"):
+        examples.add_column(column, overflow="fold")
+    for sample in found["examples"]:
+        for turn in sample["turns"]:
+            row = (" ".join(sample["images"]), turn["instruction"], turn["response"])
+            examples.add_row(*(escape(_short(text)) for text in row))
+    return [*tables, examples]
+
+
+def planned(found: Mapping[str, Any]) -> list[Table]:
+    """Tables of what `surveying.forecast` found: the data sets, and the stages."""
+    datasets = Table(title="data sets")
+    columns = ("train", "evaluation", "turns", "tokens", "bytes")
+    datasets.add_column("data set")
+    for column in columns:
+        datasets.add_column(f"{column} (est.)" if column == "tokens" else column, justify="right")
+    for name, sizes in found["datasets"].items():
+        datasets.add_row(escape(name), *(_number(sizes[column]) for column in columns))
+    return [datasets, stages(found["stages"])]
+
+
+def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
+    """A table of stages: units, units done, and work in the stage's own measure."""
+    table = Table(title="stages")
+    table.add_column("stage")
+    for column in ("units", "done", "work"):
+        table.add_column(column, justify="right")
+    measures = {"tune": "steps", "answer": "questions"}
+    for stage, counts in found.items():
+        work = f"{counts['work']:,} {measures[stage]}" if stage in measures else ""
+        table.add_row(stage, _number(counts["units"]), _number(counts["done"]), work)
+    return table
+
+
+def facts(found: Mapping[str, Any]) -> Table:
+    """A table of names and values."""
+    return _two_columns("", found)
+
+
+def _two_columns(title: str, values: Mapping[str, Any]) -> Table:
+    table = Table(title=title or None, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in values.items():
+        table.add_row(escape(str(name)), _number(value))
+    return table
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return escape(str(value))
+
+
+def _short(text: str, longest: int = 300) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

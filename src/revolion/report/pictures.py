@@ -1,0 +1,136 @@
+"""The MQ heat map and the DQ bars as PNG.
+
+Drawn with matplotlib's objects, not with pyplot: no global state, no window, safe in a worker. The
+colours can be told apart by colour-blind readers and in grey, and every value is printed as well.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+_DPI = 150
+_INK, _BAR = "#222222", "#4477aa"
+_COLOURS = "cividis"
+_LONGEST_NAME = 32
+# Two decimals need about 0.36 inches at 7 points; a grid larger than this would outgrow a page.
+_LARGEST_PRINTED = 36
+
+
+def mq_heatmap(names: Sequence[str], mq: ArrayLike) -> bytes:
+    """MQ(T -> E) as a grid of colours with its values, a PNG.
+
+    Arguments: ``names``, the N data sets; ``mq``, float64[N, N] in [0, 1], rows tuned on, columns
+    evaluated on. Cells on the diagonal are outlined. Raises ValueError for another shape.
+    """
+    grid = np.asarray(mq, dtype=np.float64)
+    size = len(names)
+    if grid.shape != (size, size) or not size:
+        raise ValueError(
+            f"{size} names need an MQ matrix [{size}, {size}]; found {list(grid.shape)}"
+        )
+    cell = max(0.42, min(0.8, 7.0 / size))
+    side = cell * size
+    figure = Figure(figsize=(side, side))
+    axes = figure.add_axes((0, 0, 1, 1))
+    low, high = float(grid.min()), float(grid.max())
+    scale = Normalize(low, high if high > low else low + 1e-6)
+    image = axes.imshow(grid, cmap=_COLOURS, norm=scale)
+    _label_grid(axes, [_label(name) for name in names])
+    if size <= _LARGEST_PRINTED:
+        font = 9 if cell > 0.55 else 7
+        for (row, column), value in np.ndenumerate(grid):
+            colour = _readable_on(float(scale(value)))
+            text = axes.text(column, row, f"{value:.2f}", color=colour, fontsize=font)
+            text.set(ha="center", va="center")
+    height = min(side, 3.5)
+    place = (1 + 0.15 / side, 1 - height / side, 0.16 / side, height / side)
+    bar = figure.colorbar(image, cax=figure.add_axes(place))
+    bar.outline.set_visible(False)
+    return _png(figure)
+
+
+def _label_grid(axes: Axes, labels: list[str]) -> None:
+    size = range(len(labels))
+    axes.set_xticks(size, labels, parse_math=False)
+    for text in axes.get_xticklabels():
+        text.set(rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(size, labels, parse_math=False)
+    axes.set_xlabel("evaluated on")
+    axes.set_ylabel("tuned on")
+    axes.set_title("Meta Quality (MQ); outlined: its own data set", loc="left", color=_INK)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for place in size:
+        corner = (place - 0.47, place - 0.47)
+        axes.add_patch(Rectangle(corner, 0.94, 0.94, fill=False, edgecolor="white", linewidth=1.5))
+
+
+def dq_bars(
+    names: Sequence[str], values: ArrayLike, ranks: Sequence[int] | None = None, label: str = "DQ"
+) -> bytes:
+    """The data sets' DQ as bars, best on top, a PNG.
+
+    Arguments: ``names``, the N data sets; ``values``, float64[N], at least 0; ``ranks``, int[N],
+    printed where given; ``label``, what the values are. Raises ValueError if the lengths differ.
+    """
+    bars = np.asarray(values, dtype=np.float64)
+    size = len(names)
+    if bars.shape != (size,) or not size or (ranks is not None and len(ranks) != size):
+        raise ValueError(f"{size} names need as many values and ranks; found {list(bars.shape)}")
+    order = np.argsort(-bars, kind="stable")
+    figure = Figure(figsize=(5.5, 0.34 * size))
+    axes = figure.add_axes((0, 0, 1, 1))
+    drawn = axes.barh(range(size), bars[order], height=0.72, color=_BAR)
+    notes = [f"{bars[place]:.3f}" + (f"  #{ranks[place]}" if ranks else "") for place in order]
+    axes.bar_label(drawn, notes, padding=4, fontsize=9, color=_INK)
+    axes.set_yticks(range(size), [_label(names[place]) for place in order], parse_math=False)
+    axes.invert_yaxis()
+    axes.set_xlim(0.0, max(float(bars.max()), 1e-6) * 1.18)
+    axes.set_xlabel(label)
+    axes.set_title("Dataset Quality (DQ)", loc="left", color=_INK)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return _png(figure)
+
+
+def _readable_on(level: float) -> str:
+    """Ink for text on the colour of a level in [0, 1]: by its luminance (ITU-R BT.601)."""
+    red, green, blue, _ = colormaps[_COLOURS](level)
+    return _INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _label(name: str) -> str:
+    """A name on one line of bearable length, in characters that the font can draw."""
+    known = get_font(findfont(FontProperties())).get_charmap()
+    name = "".join(c if ord(c) in known else "\N{WHITE SQUARE}" for c in " ".join(name.split()))
+    if len(name) <= _LONGEST_NAME:
+        return name
+    half = (_LONGEST_NAME - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasAgg(figure)
+    # The figure is its axes; the tight box grows with labels of any length, and nothing shrinks.
+    # Without the program's name and version the same numbers give the same bytes for longer.
+    figure.savefig(
+        file,
+        format="png",
+        dpi=_DPI,
+        bbox_inches="tight",
+        pad_inches=0.12,
+        metadata={"Software": None},
+    )
+    return file.getvalue()

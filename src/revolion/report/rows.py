@@ -1,0 +1,111 @@
+"""A study's results as rows of plain text, which the Markdown page and the terminal then dress.
+
+Kept in one place so that both show the same numbers, rounded the same way.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One table: its first column holds names, the others values; ``note`` explains it."""
+
+    title: str
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def mq_rows(summary: Summary) -> Rows:
+    """The MQ matrix, rows tuned on, columns evaluated on, the names as numbers there."""
+    names = summary["datasets"]
+    body = tuple(
+        (f"{number} {name}", *(f"{value:.3f}" for value in row))
+        for number, (name, row) in enumerate(zip(names, summary["mq"], strict=True), 1)
+    )
+    note = "Rows: tuned on; columns: evaluated on. The answers' mean caption metric."
+    header = ("tuned on", *(str(number) for number in range(1, len(names) + 1)))
+    return Rows("Meta Quality (MQ)", header, body, note)
+
+
+def dq_rows(summary: Summary) -> Rows:
+    """The data sets by rank."""
+    ranked = sorted(summary["dq"].items(), key=lambda item: (item[1]["rank"], item[0]))
+    body = tuple((name, f"{dq['value']:.4f}", str(dq["rank"])) for name, dq in ranked)
+    note = "How good a data set is to tune on, seen from all other data sets."
+    return Rows("Dataset Quality (DQ)", ("data set", "DQ", "rank"), body, note)
+
+
+def verification_rows(summary: Summary) -> Rows | None:
+    """Each arm's mean MQ, its spread over seeds and its MQ on each data set, an arm a column.
+
+    None where the study had no verification.
+    """
+    arms = summary.get("verification")
+    if not arms:
+        return None
+    body = [("mean MQ", *(f"{arm['mean']:.4f}" for arm in arms.values()))]
+    if any(len(arm.get("per_seed") or ()) > 1 for arm in arms.values()):
+        body.append(("± over seeds", *(_spread(arm) for arm in arms.values())))
+    for name in summary["datasets"]:
+        body.append((name, *(f"{arm['per_dataset'][name]:.4f}" for arm in arms.values())))
+    return Rows("Verification", ("evaluated on", *arms), tuple(body), _gaps(arms))
+
+
+def count_rows(summary: Summary) -> Rows | None:
+    """Samples and rejects of each data set; None where the summary does not say."""
+    counts = summary.get("counts")
+    if not counts:
+        return None
+    kinds = tuple(dict.fromkeys(kind for one in counts.values() for kind in one))
+    body = tuple(
+        (name, *(f"{one.get(kind, 0):,}" for kind in kinds)) for name, one in counts.items()
+    )
+    return Rows("Samples", ("data set", *kinds), body)
+
+
+def second_rows(summary: Summary) -> Rows:
+    """The seconds of work by stage and their sum."""
+    seconds = summary["seconds"]
+    body = [(stage, f"{value:,.1f}") for stage, value in seconds.items()]
+    body.append(("all", f"{sum(seconds.values()):,.1f}"))
+    return Rows("Seconds by stage", ("stage", "seconds"), tuple(body))
+
+
+def signature_lines(summary: Summary) -> list[str]:
+    """The signature, one part a line."""
+    signature = summary["signature"]
+    if isinstance(signature, Mapping):
+        return [f"{name}: {_plain(value)}" for name, value in signature.items()]
+    return [str(signature)]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return " ".join(str(value).split())
+
+
+def _spread(result: Mapping[str, Any]) -> str:
+    """The standard deviation over seeds; empty for a single seed."""
+    seeds = result.get("per_seed") or ()
+    return f"{statistics.stdev(seeds):.4f}" if len(seeds) > 1 else ""
+
+
+def _gaps(arms: Mapping[str, Mapping[str, Any]]) -> str:
+    if "refined" not in arms:
+        return ""
+    refined = arms["refined"]["mean"]
+    gaps = [
+        f"refined - {arm}: {refined - arms[arm]['mean']:+.4f}"
+        for arm in ("full", "random", "bottom")
+        if arm in arms
+    ]
+    return "; ".join(gaps)

@@ -1,0 +1,57 @@
+"""A study's results as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from revolion.report.rows import Rows, dq_rows, mq_rows, second_rows, verification_rows
+
+# Of five characters each; with a column of 20 for the names they fill a terminal of 80.
+_COLUMNS = 8
+
+
+def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
+    """MQ, DQ, the verification if there was one, and the seconds: titles, tables and notes.
+
+    Arguments: ``summary`` as `revolion.report.markdown.markdown` takes it. A matrix of many data
+    sets comes in several tables of some columns each. Raises KeyError if a key is missing.
+    """
+    parts = (mq_rows(summary), dq_rows(summary), verification_rows(summary), second_rows(summary))
+    return [piece for rows in parts if rows is not None for piece in _pieces(rows)]
+
+
+def facts(values: Mapping[str, object], title: str | None = None) -> Table:
+    """Names and values, one a row."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(Text(name), Text(str(value)))
+    return table
+
+
+def _pieces(rows: Rows) -> Iterator[RenderableType]:
+    yield Text(rows.title, style="bold")
+    for start in range(1, len(rows.header), _COLUMNS):
+        yield _table(rows, slice(start, start + _COLUMNS))
+    if rows.note:
+        yield Text(f"  {rows.note}\n")
+
+
+def _table(rows: Rows, columns: slice) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    # Names go in as Text: square brackets in them are no markup.
+    names = rows.header[columns]
+    room = 20 + 4 * (_COLUMNS - len(names))
+    table.add_column(Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=True)
+    for name in names:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    for row in rows.body:
+        table.add_row(*(Text(cell) for cell in (row[0], *row[columns])))
+    return table

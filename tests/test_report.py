@@ -1,0 +1,182 @@
+"""The report: the same numbers in pictures, Markdown and the terminal, whatever the names."""
+
+from __future__ import annotations
+
+import copy
+import io
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from revolion.report.markdown import escape, markdown
+from revolion.report.pictures import dq_bars, mq_heatmap
+from revolion.report.terminal import facts, tables
+
+SUMMARY: dict[str, Any] = {
+    "name": "two sets",
+    "datasets": ["vqa_rad", "pipes|[red]"],
+    "mq": [[0.71249, 0.25], [0.5, 0.375]],
+    "dq": {"vqa_rad": {"value": 0.25, "rank": 2}, "pipes|[red]": {"value": 0.5, "rank": 1}},
+    "verification": {
+        "full": {"mean": 0.6, "per_dataset": {"vqa_rad": 0.55, "pipes|[red]": 0.65}},
+        "refined": {
+            "mean": 0.6125,
+            "per_dataset": {"vqa_rad": 0.6, "pipes|[red]": 0.625},
+            "per_seed": [0.6, 0.6125, 0.625],
+        },
+    },
+    "signature": {"metrics": "bleu:coco|n:1-4", "versions": {"torch": "2.13.0", "numpy": "2"}},
+    "seconds": {"tune": 1200.25, "answer": 99.75},
+    "counts": {
+        "vqa_rad": {"train": 1400, "evaluation": 100, "rejects": 3},
+        "pipes|[red]": {"train": 50, "evaluation": 10, "rejects": 0},
+    },
+}
+
+
+def pixels(png: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
+
+
+def terminal(renderables: list[Any], width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    for renderable in renderables:
+        console.print(renderable)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def many(size: int) -> dict[str, Any]:
+    names = [f"a_rather_long_name_of_data_set_number_{number}" for number in range(size)]
+    mq = np.random.default_rng(1).uniform(size=(size, size))
+    dq = {name: {"value": 0.5, "rank": 1} for name in names}
+    return {"datasets": names, "mq": mq.tolist(), "dq": dq, "signature": "s", "seconds": {}}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 30])
+def test_pictures_of_few_and_many_data_sets(size: int) -> None:
+    names = [f"a_rather_long_name_of_data_set_{number}_$x^2$_猫\n" * 2 for number in range(size)]
+    mq = np.random.default_rng(0).uniform(size=(size, size))
+    for png in (mq_heatmap(names, mq), dq_bars(names, mq[0], list(range(1, size + 1)))):
+        height, width, _ = pixels(png).shape
+        assert 150 < height < 3000
+        assert 150 < width < 3000
+
+
+def test_pictures_show_the_numbers() -> None:
+    names, mq = ["a", "b"], np.array([[0.9, 0.3], [0.4, 0.8]])
+    assert (pixels(mq_heatmap(names, mq)) != pixels(mq_heatmap(names, mq.T))).any()
+    assert mq_heatmap(names, mq) == mq_heatmap(names, mq.tolist())
+    assert dq_bars(names, [0.2, 0.4]) != dq_bars(names, [0.2, 0.4], [2, 1])
+    assert dq_bars(names, [0.0, 0.0], [1, 1])
+
+
+def test_a_flat_matrix_can_be_drawn() -> None:
+    assert pixels(mq_heatmap(["a", "b"], np.full((2, 2), 0.5))).std() > 1
+
+
+def test_pictures_refuse_shapes_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"2 names need an MQ matrix \[2, 2\]; found \[2, 3\]"):
+        mq_heatmap(["a", "b"], np.ones((2, 3)))
+    with pytest.raises(ValueError, match="2 names need as many values and ranks"):
+        dq_bars(["a", "b"], [0.5])
+    with pytest.raises(ValueError, match="2 names need as many values and ranks"):
+        dq_bars(["a", "b"], [0.5, 0.5], [1])
+
+
+def test_pictures_touch_no_global_state_of_matplotlib() -> None:
+    code = (
+        "import sys; from revolion.report.pictures import dq_bars; dq_bars(['a'], [0.5]); "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_page_as_a_whole() -> None:
+    page = markdown(SUMMARY)
+    for line in (
+        "# two sets",
+        "| tuned on | 1 | 2 |",
+        "| --- | ---: | ---: |",
+        r"| 1 vqa\_rad | 0.712 | 0.250 |",
+        "![MQ heat map](mq.png)",
+        "![DQ bars](dq.png)",
+        r"| evaluated on | full | refined |",
+        "| mean MQ | 0.6000 | 0.6125 |",
+        "| ± over seeds |  | 0.0125 |",
+        r"| pipes\|\[red\] | 0.6500 | 0.6250 |",
+        "refined - full: +0.0125",
+        r"| vqa\_rad | 1,400 | 100 | 3 |",
+        "| all | 1,300.0 |",
+        "    metrics: bleu:coco|n:1-4",
+        "    versions: torch 2.13.0, numpy 2",
+    ):
+        assert line in page.splitlines(), line
+
+
+def test_the_page_lists_data_sets_by_rank() -> None:
+    page = markdown(SUMMARY)
+    assert page.index(r"| pipes\|\[red\] | 0.5000 | 1 |") < page.index(r"| vqa\_rad | 0.2500 | 2 |")
+
+
+@pytest.mark.parametrize("verification", [None, {}])
+def test_a_study_without_verification_or_counts(verification: Any) -> None:
+    summary = copy.deepcopy(SUMMARY) | {"verification": verification, "signature": "one line"}
+    del summary["counts"]
+    page = markdown(summary)
+    assert "Verification" not in page
+    assert "Samples" not in page
+    assert "    one line" in page
+    assert "Verification" not in terminal(tables(summary))
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(KeyError, match="mq"):
+        markdown({"datasets": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("plain name-1.5", "plain name-1.5"),
+        ("a|b", r"a\|b"),
+        ("back\\slash", r"back\\slash"),
+        ("two\nlines  and | more", r"two lines and \| more"),
+        ("<b>*bold*</b>", r"\<b\>\*bold\*\</b\>"),
+    ],
+)
+def test_names_are_shown_letter_by_letter(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
+
+
+def test_the_terminal_shows_the_same_numbers() -> None:
+    text = terminal(tables(SUMMARY))
+    for part in ("1 vqa_rad", "2 pipes|[red]", "0.712", "0.6125", "refined - full: +0.0125", "Sec"):
+        assert part in text
+    assert text.index("pipes|[red]  0.5000") < text.index("vqa_rad      0.2500")
+
+
+@pytest.mark.parametrize("size", [2, 8, 9, 30])
+def test_a_wide_matrix_is_cut_into_tables_that_fit(size: int) -> None:
+    summary = many(size)
+    text = terminal(tables(summary))
+    assert max(len(line) for line in text.splitlines()) <= 80
+    grid = text[: text.index("Dataset Quality")]
+    for row in summary["mq"]:
+        for value in row:
+            assert f"{value:.3f}" in grid
+    assert grid.count("tuned on ") == -(-size // 8)
+
+
+def test_facts_are_names_and_values() -> None:
+    text = terminal([facts({"threads": 2, "GPU": None, "[path]": "/x"}, title="doctor")])
+    for part in ("doctor", "threads   2", "GPU       None", "[path]    /x"):
+        assert part in text
