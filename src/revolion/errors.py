@@ -5,6 +5,7 @@
     ├── DataError           a file of samples can't be used
     │   └── ImageError      an image can't be used
     ├── ModelError          a model can't be loaded, tuned or asked
+    │   └── DeviceMemoryError   a batch does not fit into the device's memory
     ├── StoreError          the run folder can't be read or written
     ├── BackendError        a unit of work failed in a worker
     ├── InterruptedRun      the user asked to stop; all finished work is kept
@@ -63,6 +64,12 @@ class ModelError(RevolionError):
     """A model can't be loaded, tuned or asked."""
 
     exit_code = 2
+
+
+class DeviceMemoryError(ModelError):
+    """A batch does not fit into the device's memory; a smaller one may."""
+
+    exit_code = 1
 
 
 class StoreError(RevolionError):

@@ -17,7 +17,7 @@ from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
     "intake": 1,
-    "parts": 1,
+    "split": 1,
     "tune": 1,
     "answer": 1,
     "score": 1,
@@ -36,9 +36,9 @@ class Unit:
     """One piece of work.
 
     ``params`` is all that shapes the result besides the needs and stands in the key's digest;
-    ``sources`` says where inputs lie (store keys by role) and does not: equal content found in
-    another place is no reason to work again. ``work`` is its size in the stage's own measure (steps
-    for tuning, questions for answering, 1 else).
+    ``sources`` says where inputs lie (paths in the store by role) and does not: equal content found
+    in another place is no reason to work again. ``work`` is its size in the stage's own measure
+    (steps for tuning, questions for answering, 1 else).
     """
 
     stage: str
@@ -70,13 +70,13 @@ class Unit:
 class Part:
     """One side of one data set, as it lies in the store.
 
-    ``key`` is the store's unit that holds it, ``content`` the digest of its uids in order,
-    ``samples`` and ``turns`` its size, ``characters`` of instructions and responses together.
+    ``path`` is its Parquet file below the store's root, ``content`` the digest of its uids in
+    order, ``samples`` and ``turns`` its size, ``characters`` those of all its texts together.
     """
 
     dataset: str
     side: str
-    key: str
+    path: str
     content: str
     samples: int
     turns: int
@@ -87,8 +87,31 @@ Parts = Mapping[tuple[str, str], Part]
 """(data set, side) -> part, where side is `train` or `evaluation`."""
 
 
+def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
+    """The units that take the data sets in; ``sources`` are their files' digests by name."""
+    units = []
+    for dataset in study.datasets:
+        params = {
+            "source": sources[dataset.name],
+            "images": str(dataset.images),
+            "format": dataset.format,
+            "limit": dataset.limit,
+            "seed": study.seed if dataset.limit else None,
+            "policy": study.images.model_dump(mode="json"),
+        }
+        units.append(Unit("intake", (dataset.name,), params))
+    return units
+
+
+def split(study: Study, taken_in: Sequence[Unit]) -> Unit:
+    """The unit that gives every sample of every data set its side."""
+    params = {"split": _dump(study.split), "seed": study.seed}
+    sources = {unit.names[0]: unit.key for unit in taken_in}
+    return Unit("split", ("all",), params, tuple(sources.values()), sources)
+
+
 def plan(study: Study, parts: Parts, base: str) -> list[Unit]:
-    """All units of a study in an order in which each stands behind what it needs.
+    """All units of a study that follow intake and split, each behind what it needs.
 
     Arguments: ``parts`` of every data set of the study, ``base`` the base model's fingerprint.
     """
@@ -133,7 +156,7 @@ class _Planner:
             "content": part.content,
         }
         work = settings.steps_for(part.samples)
-        return Unit("tune", (name,), params, (), {"train": part.key}, work, gpus=1)
+        return Unit("tune", (name,), params, (), {"train": part.path}, work, gpus=1)
 
     def answered_and_scored(
         self, tuning: Unit, model: tuple[str, ...], asked: str, side: str
@@ -145,7 +168,7 @@ class _Planner:
             "answering": _dump(self.study.answering, leave_out=("shard",)),
             "content": part.content,
         }
-        sources = {"tuned": tuning.key, "part": part.key}
+        sources = {"tuned": tuning.key, "part": part.path}
         answer = Unit("answer", names, params, (tuning.key,), sources, part.turns, gpus=1)
         yield answer
         score = {"metrics": _dump(self.study.metrics)}
@@ -160,7 +183,7 @@ class _Planner:
     def refine(self, grade: Unit) -> Unit:
         params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}
         sources = {"grade": grade.key} | {
-            f"{name}/{side}": part.key for (name, side), part in self.parts.items()
+            f"{name}/{side}": part.path for (name, side), part in self.parts.items()
         }
         return Unit("refine", ("all",), params, (grade.key,), sources)
 
@@ -182,7 +205,7 @@ class _Planner:
         }
         # The full merge does not depend on what was kept, so another share does not renew it.
         needs = () if arm == "full" else (refine.key,)
-        sources = {name: self.parts[name, "train"].key for name in self.study.names}
+        sources = {name: self.parts[name, "train"].path for name in self.study.names}
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)

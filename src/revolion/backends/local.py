@@ -43,7 +43,9 @@ class LocalBackend:
         trace: TracebackType | None,
     ) -> None:
         assert self._executor is not None
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        # Who presses Ctrl-C twice won't wait; worker processes end with their parent.
+        patient = kind is not KeyboardInterrupt
+        self._executor.shutdown(wait=patient, cancel_futures=True)
         self._executor = None
 
     def submit(self, fn: Callable[..., Result], *args: Any, gpus: int = 0) -> Future[Result]:

@@ -1,0 +1,134 @@
+"""One answering unit: a tuned model's answers to all questions of one part of a data set.
+
+The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name), for
+padding changes the last bits of a sum and so, once in a while, a greedy token. Shards of batches
+are saved as they are finished; a later attempt does the missing ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from revolion import models
+from revolion.digests import seed_of
+from revolion.errors import DeviceMemoryError, InterruptedRun
+from revolion.jobs import Job
+from revolion.models import VLM, Answer
+from revolion.samples import Question
+from revolion.settings import AnsweringSettings
+from revolion.tables import SampleTable, write_table
+
+ANSWERS = "answers.parquet"
+SCHEMA = {
+    "uid": pl.String,
+    "turn": pl.UInt32,
+    "answer": pl.String,
+    "reference": pl.String,
+    "status": pl.String,
+    "prompt_tokens": pl.UInt32,
+    "tokens": pl.UInt32,
+}
+"""`status` is `ok`, `cut` (the limit on new tokens ended it) or `out_of_memory` (no answer)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    question: Question
+    answer: Answer | None
+
+    def row(self) -> dict[str, str | int | None]:
+        question, answer = self.question, self.answer
+        status = "out_of_memory" if answer is None else "ok" if answer.finished else "cut"
+        return {
+            "uid": question.uid,
+            "turn": question.turn,
+            "answer": answer.text if answer else None,
+            "reference": question.response,
+            "status": status,
+            "prompt_tokens": answer.prompt_tokens if answer else None,
+            "tokens": answer.tokens if answer else None,
+        }
+
+
+def answer(job: Job) -> None:
+    """Answer the unit's part and leave `answers.parquet`, a row of `SCHEMA` per question.
+
+    Raises ModelError, ImageError, InterruptedRun (with the finished shards kept).
+    """
+    settings = job.study.answering
+    part = pl.read_parquet(job.source("part"))
+    roots = {dataset.name: str(dataset.images) for dataset in job.study.datasets}
+    model = models.load(models.find(job.study.base, job.study.revision), job.study)
+    questions = list(chain.from_iterable(s.questions() for s in SampleTable(part, roots)))
+    shards = list(_shards(arranged(model, questions), settings))
+    model.load_tuned(job.source("tuned"))
+    done = 0
+    for number, shard in enumerate(shards):
+        file = job.folder / f"shard-{number:05}.parquet"
+        if not file.exists():
+            if job.stop():
+                raise InterruptedRun("answering stopped after a shard")
+            outcomes = chain.from_iterable(_answered(job, model, batch) for batch in shard)
+            _write([outcome.row() for outcome in outcomes], file)
+        done += sum(len(batch) for batch in shard)
+        job.log({"done": done, "of": len(questions)})
+    _join(job.folder, len(shards))
+
+
+def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
+    """The questions by prompt length in tokens, ties by uid and turn."""
+    lengths = model.prompt_tokens(questions)
+    keys = [(int(n), q.uid, q.turn) for n, q in zip(lengths, questions, strict=True)]
+    return [questions[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _shards(
+    questions: Sequence[Question], settings: AnsweringSettings
+) -> Iterator[list[Sequence[Question]]]:
+    size = settings.batch_size
+    batches = [questions[start : start + size] for start in range(0, len(questions), size)]
+    for start in range(0, len(batches), settings.shard):
+        yield batches[start : start + settings.shard]
+
+
+def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]:
+    """Answer a batch; one that does not fit into memory is halved until it does."""
+    seed = seed_of(job.study.seed, "answer", batch[0].uid, batch[0].turn)
+    try:
+        answers = model.answer(batch, job.study.answering, seed=seed)
+    except DeviceMemoryError as error:
+        job.log({"event": "out of memory", "batch": len(batch), "error": str(error)})
+        if len(batch) == 1:
+            return [_Outcome(batch[0], None)]
+        half = len(batch) // 2
+        return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
+    return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
+
+
+def _write(rows: list[dict[str, str | int | None]], file: Path) -> None:
+    """A shard, whole or not at all: a killed run must not leave half of one."""
+    temporary = file.with_suffix(".tmp")
+    write_table(pl.DataFrame(rows, schema=SCHEMA), temporary)
+    temporary.replace(file)
+
+
+def _join(folder: Path, shards: int) -> None:
+    files = [folder / f"shard-{number:05}.parquet" for number in range(shards)]
+    frames = [pl.read_parquet(file) for file in files]
+    table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+    write_table(table.sort("uid", "turn"), folder / ANSWERS)
+    for file in files:
+        file.unlink()
+
+
+def answered(table: pl.DataFrame) -> pl.Series:
+    """Which rows of an answers table hold an answer, if an empty one: bool[n]."""
+    return table["answer"].is_not_null()
+
+
+__all__ = ["ANSWERS", "SCHEMA", "answer", "answered", "arranged"]

@@ -1,0 +1,313 @@
+"""The `revolion` command: the only place that prints or exits.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once. Results go to
+standard output, everything else (progress, warnings, errors) to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from revolion.errors import RevolionError, SettingsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from revolion.pipeline import Progress as StageProgress
+    from revolion.pipeline import Watcher
+    from revolion.settings import Study
+
+app = typer.Typer(
+    name="revolion",
+    help="Which of your vision-language instruction-tuning data is worth training on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="the study file (YAML)")]
+RunFolder = Annotated[
+    Path | None, typer.Option("--run", help="the run folder; default: 'run' beside the study file")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for programs")]
+Keep = Annotated[float, typer.Option(min=0.0, max=1.0, help="share of each train part to keep")]
+
+
+def _example(*lines: str) -> str:
+    return "Example: " + " ; ".join(lines)
+
+
+@app.command(epilog=_example("revolion init study.yaml"))
+def init(
+    path: Annotated[Path, typer.Argument(metavar="STUDY", help="the file to write")],
+    force: Annotated[bool, typer.Option(help="overwrite a file that is there")] = False,
+) -> None:
+    """Write a commented study file to fill in."""
+    from revolion.studyfile import parse, schema
+    from revolion.template import SCHEMA_FILE, commented
+
+    if path.exists() and not force:
+        raise SettingsError(f"{path} exists; --force overwrites it")
+    names = [{"name": name, "path": f"data/{name}.json"} for name in ("first", "second")]
+    study = parse({"datasets": names}, str(path))
+    title = f"A study of data sets. Fill in, then: revolion run {path.name}"
+    _write(path, commented(study, title))
+    _write(path.parent / SCHEMA_FILE, json.dumps(schema(), indent=1) + "\n")
+    _say(f"wrote {path}; next: revolion run {path}")
+
+
+@app.command(epilog=_example("revolion inspect data/llava.json --images data/images"))
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="an annotation file")],
+    images: Annotated[Path | None, typer.Option(help="its image root")] = None,
+    format: Annotated[str | None, typer.Option(help="its layout; default: found")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="look at this many samples")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a data set holds: samples, turns, images, and every row that can't be used."""
+    from revolion.report.overview import inspection
+    from revolion.surveying import survey
+
+    with _bars() as watch:
+        found = survey(data, images=images, format=format, limit=limit, watch=watch)
+    if as_json:
+        _print_json(found)
+    else:
+        _show(inspection(found))
+
+
+@app.command(epilog=_example("revolion plan study.yaml"))
+def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
+    """Say what a run would do: units, samples, tokens, bytes, and what is already done.
+
+    The data sets are read for it, if they have not been, and kept for the run.
+    """
+    from revolion.report.overview import planned
+    from revolion.surveying import forecast
+
+    loaded, folder = _load(study, run)
+    with _bars() as watch:
+        found = forecast(loaded, folder, watch)
+    _print_json(found) if as_json else _show(planned(found))
+
+
+@app.command(epilog=_example("revolion run study.yaml", "revolion run study.yaml --workers 2"))
+def run(
+    study: StudyFile,
+    run: RunFolder = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="worker processes")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study to its end, going on from wherever it was stopped."""
+    loaded, folder = _load(study, run, workers)
+    _run(loaded, folder, as_json)
+
+
+@app.command(epilog=_example("revolion status study.yaml"))
+def status(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
+    """Say how far a study is, without doing any work."""
+    from revolion.report.overview import stages
+    from revolion.surveying import state
+
+    loaded, folder = _load(study, run)
+    found = state(loaded, folder)
+    _print_json(found) if as_json else _show([stages(found["stages"])])
+
+
+@app.command(epilog=_example("revolion refine study.yaml --keep 0.3 --to refined-30"))
+def refine(
+    study: StudyFile,
+    to: Annotated[Path, typer.Option(help="the folder to write into")],
+    keep: Keep = 0.5,
+    floor: Annotated[float | None, typer.Option(help="lowest SQ that may be kept")] = None,
+    budget: Annotated[int | None, typer.Option(min=1, help="samples over all data sets")] = None,
+    run: RunFolder = None,
+) -> None:
+    """Refine again from stored scores: another share, floor or budget, in seconds."""
+    from revolion.pipeline import refine_again
+
+    loaded, folder = _load(study, run)
+    # Read once more with the new values, so that they are checked like all others.
+    values = loaded.refine.model_dump() | {"keep": keep, "floor": floor, "budget": budget}
+    settings = type(loaded.refine)(**values)
+    kept = refine_again(loaded.model_copy(update={"refine": settings}), folder, to)
+    _say(f"kept {kept} samples; wrote {to}/train.json, evaluation.json and selection.parquet")
+
+
+@app.command(epilog=_example("revolion report study.yaml"))
+def report(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
+    """Show the results of a finished study again."""
+    from revolion.results import read_summary
+
+    _, folder = _load(study, run)
+    summary = read_summary(folder)
+    if summary is None:
+        raise SettingsError(f"{folder} holds no results yet; 'revolion run {study}' makes them")
+    _print_json(summary) if as_json else _show_results(summary, folder)
+
+
+@app.command(epilog=_example("revolion demo demo", "revolion demo noisy --noise 0.3"))
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="the folder to make it in")],
+    seed: Annotated[int, typer.Option(help="draws another world")] = 0,
+    samples: Annotated[int | None, typer.Option(min=20, help="samples per data set")] = None,
+    noise: Annotated[float, typer.Option(min=0, max=0.9, help="share of planted defects")] = 0.0,
+    defect: Annotated[
+        list[str] | None, typer.Option(help="kind of planted defect, repeatable; default: all")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="worker processes")] = 2,
+    draw_only: Annotated[bool, typer.Option(help="draw the data and stop")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw data sets of coloured shapes and run a whole study on them, offline, in minutes."""
+    from revolion.demo.study import make
+    from revolion.studyfile import load
+
+    file = make(folder, seed=seed, samples=samples, noise=noise, defects=defect, workers=workers)
+    _say(f"drew the data sets; the study file is {file}")
+    if not draw_only:
+        _run(load(file), folder / "run", as_json)
+
+
+@app.command(epilog=_example("revolion doctor"))
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine offers: versions, threads, memory, GPU, a writable cache."""
+    from revolion.machine import examine
+    from revolion.report.overview import facts
+
+    found = examine()
+    _print_json(found) if as_json else _show([facts(found)])
+
+
+def main() -> None:
+    """The entry point: run a command, turn errors into one message and an exit code."""
+    logging.getLogger("revolion").addHandler(_Stderr(logging.WARNING))
+    try:
+        app(standalone_mode=True)
+    except RevolionError as error:
+        sys.stderr.write(f"error: {error}\n")
+        _leave(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped at once; the same command goes on from the last save\n")
+        _leave(130)
+
+
+def _run(study: Study, folder: Path, as_json: bool) -> None:
+    from revolion.pipeline import run as run_study
+
+    with _bars() as watch:
+        summary = run_study(study, folder, watch)
+    _print_json(summary) if as_json else _show_results(summary, folder)
+
+
+def _load(file: Path, run: Path | None, workers: int | None = None) -> tuple[Study, Path]:
+    """The study and its run folder, with what the command line overrides."""
+    from revolion.studyfile import load
+
+    study = load(file)
+    if workers is not None:
+        compute = study.compute.model_copy(update={"workers": workers})
+        study = study.model_copy(update={"compute": compute})
+    return study, run or file.parent / "run"
+
+
+def _show_results(summary: Mapping[str, Any], folder: Path) -> None:
+    from revolion.report.terminal import tables
+
+    _show(tables(summary))
+    _say(f"results: {folder}/results (report.md), refined data: {folder}/refined")
+
+
+@contextmanager
+def _bars() -> Iterator[Watcher]:
+    """Progress bars on a terminal; in a pipe, silence."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def watch(stages: Sequence[StageProgress]) -> None:
+            for stage in stages:
+                if stage.stage not in tasks:
+                    tasks[stage.stage] = progress.add_task(stage.stage, rate="", total=None)
+                task = tasks[stage.stage]
+                speed = next(task_.speed for task_ in progress.tasks if task_.id == task)
+                progress.update(
+                    task,
+                    completed=stage.done,
+                    total=stage.of or None,
+                    rate=f"{speed:.1f}/s" if speed else "",
+                )
+
+        yield watch
+
+
+class _Stderr(logging.Handler):
+    """Warnings and errors of the library, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
+
+
+def _show(renderables: Iterable[Any]) -> None:
+    console = _console()
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # A pipe has no width; tables must not be squeezed into rich's 80 columns there.
+    return Console(width=None if sys.stdout.isatty() else 160)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _print_json(values: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(values, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    from revolion.store import write_atomically
+
+    write_atomically(path, text.encode())
+
+
+def _leave(code: int) -> None:
+    """Exit without waiting for threads: one may be in the middle of a long batch."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The demo's study: the drawn data sets, the small base and settings that fit both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from revolion.demo import world
+from revolion.store import write_atomically
+from revolion.studyfile import parse
+from revolion.template import commented
+
+SETTINGS: dict[str, Any] = {
+    "name": "demo",
+    "base": "demo",
+    "split": {"evaluation_share": 0.2},
+    "tuning": {"trainable": "projector", "steps": 60, "batch_size": 32, "learning_rate": 1e-3},
+    "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
+    "verify": {"seeds": 1},
+}
+"""What differs from the package's defaults; measured, see docs/base-model.md."""
+
+
+def make(
+    folder: Path,
+    *,
+    seed: int = 0,
+    samples: int | None = None,
+    noise: float = 0.0,
+    defects: Sequence[str] | None = None,
+    workers: int = 2,
+) -> Path:
+    """Draw the demo's data sets into ``folder/data`` and write ``folder/study.yaml``; its path.
+
+    Arguments: ``samples`` per data set, ``noise`` the share of train samples with a planted defect
+    of the kinds in ``defects`` (recorded in ``folder/truth.parquet``), ``workers`` for the study.
+    """
+    share = SETTINGS["split"]["evaluation_share"]
+    given: dict[str, Any] = {"seed": seed, "noise": noise, "evaluation_share": share}
+    given |= {"split_seed": seed}
+    given |= {"samples": samples} if samples is not None else {}
+    given |= {"defects": tuple(defects)} if defects else {}
+    drawn = world.draw(folder, **given)
+    datasets = [
+        {"name": name, "path": f"data/{name}.json", "images": "data"} for name in drawn.datasets
+    ]
+    file = folder / "study.yaml"
+    study = parse(
+        SETTINGS | {"seed": seed, "datasets": datasets, "compute": {"workers": workers}}, str(file)
+    )
+    title = "The demo: a small LLaVA, seven data sets of drawn scenes"
+    write_atomically(file, commented(study, title).encode())
+    return file

@@ -1,0 +1,118 @@
+"""The grading unit: from all scores of the grid to MQ, DQ and SQ.
+
+A sample that some model could not answer has no place in a comparison, so every number is taken
+over the samples that all models have answered; how many that leaves stands beside each number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from revolion import metrics, quality
+from revolion.jobs import Job
+from revolion.scoring import SCORES
+from revolion.tables import write_table
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The scores of one model on one part: turns of the samples that all models have answered.
+
+    ``uids`` are the samples, sorted; ``turns`` a row per turn; ``index`` the place of each turn's
+    sample in ``uids``.
+    """
+
+    uids: Sequence[str]
+    turns: pl.DataFrame
+    index: npt.NDArray[np.int64]
+
+    @property
+    def mq(self) -> Floats:
+        """mq of each sample, the mean over its turns: float64[n_samples], in [0, 1]."""
+        return self.values("mq")
+
+    def values(self, column: str) -> Floats:
+        """A column's mean over each sample's turns: float64[n_samples]."""
+        return quality.turn_mean(self.turns[column].to_numpy(), self.index, len(self.uids))
+
+
+def grade(job: Job) -> None:
+    """Leave `mq.parquet`, `dq.parquet` and `sq.parquet` of the whole grid."""
+    names, settings = job.study.names, job.study.quality
+    cells = {
+        (asked, side): _part(job, asked, side)
+        for asked in names
+        for side in ("evaluation", "train")
+    }
+    grid = {(model, asked): cells[asked, "evaluation"][model] for model in names for asked in names}
+    mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
+    dq = quality.dq(mq, settings.dq, settings.with_self)
+    write_table(_mq_table(grid, job.study.metrics.preset), job.folder / "mq.parquet")
+    ranks = quality.ranks(dq)
+    table = pl.DataFrame({"dataset": names, "kind": settings.dq, "value": dq, "rank": ranks})
+    write_table(table, job.folder / "dq.parquet")
+    weights = dict(zip(names, dq.tolist(), strict=True))
+    sq = [_sq_table(asked, side, cells[asked, side], weights) for asked, side in cells]
+    write_table(pl.concat(sq), job.folder / "sq.parquet")
+
+
+def _part(job: Job, asked: str, side: str) -> dict[str, Cell]:
+    """Each model's scores of one part, over the samples that all of them have answered."""
+    tables = {}
+    for model in job.study.names:
+        role = f"{model}/{asked}-{side}"
+        if role in job.unit.sources:
+            tables[model] = pl.read_parquet(job.source(role) / SCORES)
+    return common(tables)
+
+
+def common(tables: Mapping[str, pl.DataFrame]) -> dict[str, Cell]:
+    """Scores tables of one part by model, cut down to the questions that stand in all of them.
+
+    A sample counts only where all its turns do.
+    """
+    every = pl.concat([table.select("uid", "turn") for table in tables.values()])
+    asked = every.group_by("uid", "turn").len()
+    missing = asked.filter(pl.col("len") < len(tables)).select("uid").unique()
+    kept = every.select("uid").unique().join(missing, on="uid", how="anti").sort("uid")
+    kept = kept.with_row_index("place")
+    return {model: _cell(table, kept) for model, table in tables.items()}
+
+
+def _cell(table: pl.DataFrame, kept: pl.DataFrame) -> Cell:
+    turns = table.join(kept, on="uid", how="inner").sort("uid", "turn")
+    return Cell(kept["uid"].to_list(), turns, turns["place"].cast(pl.Int64).to_numpy())
+
+
+def _mq_table(grid: Mapping[tuple[str, str], Cell], preset: str) -> pl.DataFrame:
+    """A row per cell: means of per-sample values, and the corpus-level values beside them."""
+    rows = []
+    for (tuned_on, asked), cell in grid.items():
+        sums = {name: float(cell.turns[name].sum()) for name in metrics.STATISTICS}
+        corpus = metrics.corpus_from_statistics(sums, preset)
+        means = {name: float(np.mean(cell.values(name))) for name in (*metrics.COMPONENTS, "mq")}
+        rows.append(
+            {"tuned_on": tuned_on, "evaluated_on": asked, "samples": len(cell.uids)}
+            | means
+            | {f"corpus_{name}": value for name, value in corpus.items()}
+        )
+    return pl.DataFrame(rows)
+
+
+def _sq_table(
+    asked: str, side: str, cells: Mapping[str, Cell], dq: Mapping[str, float]
+) -> pl.DataFrame:
+    """Every SQ kind of every sample of one part, by the models that were not tuned on it."""
+    others = [model for model in cells if model != asked]
+    values = np.stack([cells[model].mq for model in others])
+    weights = np.array([dq[model] for model in others])
+    uids = cells[others[0]].uids
+    kinds = {kind: quality.sq(values, None, weights, kind) for kind in quality.SQ_KINDS}
+    return pl.DataFrame({"uid": uids, "dataset": asked, "split": side} | kinds)

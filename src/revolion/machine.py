@@ -1,0 +1,33 @@
+"""What this machine offers: for `revolion doctor`, and for people who report a problem."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from revolion.pipeline import gpu_count
+from revolion.store import versions
+
+
+def examine() -> dict[str, Any]:
+    """Versions, processors, memory in bytes, GPUs and whether the cache folder can be written."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "revolion"
+    return {
+        **versions(),
+        "processors": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": gpu_count(),
+        "cache": str(cache),
+        "cache_writable": _writable(cache),
+    }
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

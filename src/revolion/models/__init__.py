@@ -1,0 +1,186 @@
+"""The contract of a vision-language model, and the table of those there are.
+
+A model is loaded once per worker. Tuning changes only its trainable parameters; their tuned values
+are swapped in and out of the loaded base, so N models over one base cost one base.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from revolion.digests import digest, digest_of_file
+from revolion.errors import ModelError
+from revolion.samples import Question, Sample
+from revolion.settings import AnsweringSettings, ComputeSettings, Study, TuningSettings
+
+Log: TypeAlias = Callable[[Mapping[str, Any]], None]
+"""Takes one line of a unit's log, as plain values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said to one question.
+
+    ``tokens`` counts the answer's tokens without the end mark, ``finished`` tells whether the model
+    ended it by itself, before the limit on new tokens.
+    """
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    finished: bool
+
+
+class VLM(ABC):
+    """A vision-language model that can be tuned, asked and given tuned weights."""
+
+    @property
+    @abstractmethod
+    def trainable(self) -> Mapping[str, int]:
+        """The trainable parameters: name -> number of values. Never empty."""
+
+    @abstractmethod
+    def fit(
+        self,
+        samples: Sequence[Sample],
+        settings: TuningSettings,
+        folder: Path,
+        *,
+        seed: int,
+        log: Log,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Tune on the samples, in this order, each step taking the next `batch_size` of them.
+
+        The sequence is the whole course of the tuning: it already repeats and shuffles as the
+        caller wants it. ``folder`` keeps checkpoints, and a second call with the same folder goes
+        on from the last one to the same bits as an uninterrupted tuning. ``log`` takes a line per
+        step with `loss` in nats per response token. Raises InterruptedRun once ``stop()`` is true
+        and a checkpoint is saved, ModelError for samples that the model can't take.
+        """
+
+    @abstractmethod
+    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+        """The length of each question's prompt in text tokens: int64[n]. Images count one each."""
+
+    @abstractmethod
+    def answer(
+        self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
+    ) -> list[Answer]:
+        """Answer the questions as one batch. Raises DeviceMemoryError where it does not fit."""
+
+    @abstractmethod
+    def loglikelihood(
+        self, questions: Sequence[Question], responses: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        """Mean log-likelihood per token of each response: float64[n], in nats, at most 0."""
+
+    @abstractmethod
+    def save_tuned(self, folder: Path) -> None:
+        """Write the trainable parameters' values, and nothing else, as `tuned.safetensors`."""
+
+    @abstractmethod
+    def load_tuned(self, folder: Path | None) -> None:
+        """Put saved values in place of the present ones; None puts the base's own back."""
+
+
+MODELS = {
+    "hf": "revolion.models.hf:HuggingFaceVLM",
+    "fake": "revolion.models.fake:FakeVLM",
+}
+"""Kind of model -> where its class is; it loads on demand."""
+
+_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
+"""What makes up a model folder: its weights, and all that turns texts and images into tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model, found: its kind in `MODELS` and its folder."""
+
+    kind: str
+    folder: str
+
+    def fingerprint(self) -> str:
+        """What identifies the model's content: the digest of every file. Raises ModelError."""
+        if self.kind == "fake":
+            return "fake"
+        folder = Path(self.folder)
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"base '{folder}': there is no config.json, so it is no model folder")
+        files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
+        return digest({file.name: _digest_cached(file) for file in files})
+
+
+def find(base: str, revision: str | None = None) -> Base:
+    """The base model that a study names: `demo`, `fake`, a local folder or a hub id.
+
+    A hub id is downloaded unless its files are in the hub's local cache. Raises ModelError.
+    """
+    if base == "fake":
+        return Base("fake", "")
+    if base == "demo":
+        return Base("hf", str(Path(__file__).parent.parent / "demo" / "base"))
+    folder = Path(base)
+    if folder.is_dir():
+        return Base("hf", str(folder.resolve()))
+    if folder.is_absolute() or base.count("/") != 1:
+        raise ModelError(
+            f"base '{base}': there is no such folder; give 'demo', the path of a folder with a"
+            " model and its processor (starting with ./ or /), or a hub id like 'owner/model'"
+        )
+    return _from_hub(base, revision)
+
+
+def load(base: Base, study: Study) -> VLM:
+    """The base model, ready to be tuned or asked; the same object as long as nothing changes.
+
+    Raises ModelError where the folder holds no usable model or processor, or where the trainable
+    set matches no parameter.
+    """
+    trainable = study.tuning.model_dump_json(include={"trainable", "lora"})
+    return _load(base, study.compute, trainable, study.seed)
+
+
+@lru_cache(maxsize=1)  # one base per worker: a second would not fit beside it
+def _load(base: Base, compute: ComputeSettings, trainable: str, seed: int) -> VLM:
+    module, _, kind = MODELS[base.kind].partition(":")
+    settings = TuningSettings.model_validate_json(trainable)
+    model = getattr(importlib.import_module(module), kind)
+    return cast(VLM, model(base.folder, compute, settings, seed))
+
+
+def _digest_cached(file: Path) -> str:
+    status = file.stat()
+    return _digest_once(str(file), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_once(file: str, size: int, mtime_ns: int) -> str:
+    return digest_of_file(Path(file))
+
+
+def _from_hub(name: str, revision: str | None) -> Base:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(name, revision=revision, allow_patterns=list(_FILES))
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ModelError(
+            f"base '{name}': the hub does not give it ({type(error).__name__}); without a network,"
+            " download the model elsewhere and give its folder"
+        ) from error
+    return Base("hf", folder)
+
+
+__all__ = ["MODELS", "VLM", "Answer", "Base", "Log", "find", "load"]

@@ -1,0 +1,110 @@
+"""A deterministic stand-in for a model: no weights, no waiting, the whole contract.
+
+It memorises what it is tuned on and answers a question with the response of the most similar
+instruction that it has seen. That is enough structure for tests and for dry runs of a study: data
+sets that ask alike answer each other well. Use it with `base: fake`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
+
+from revolion.digests import uniform
+from revolion.errors import InterruptedRun
+from revolion.models import VLM, Answer, Log
+from revolion.samples import Question, Sample
+from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+
+_TUNED = "tuned.safetensors"
+
+
+class FakeVLM(VLM):
+    """Answers from memory: see the module's text."""
+
+    def __init__(
+        self, folder: str, compute: ComputeSettings, tuning: TuningSettings, seed: int
+    ) -> None:
+        self._memory: dict[str, str] = {}
+
+    @property
+    def trainable(self) -> Mapping[str, int]:
+        return {"memory": max(1, len(self._memory))}
+
+    def fit(
+        self,
+        samples: Sequence[Sample],
+        settings: TuningSettings,
+        folder: Path,
+        *,
+        seed: int,
+        log: Log,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._memory = {}
+        steps = max(1, len(samples) // settings.batch_size)
+        for step in range(steps):
+            for sample in samples[step * settings.batch_size :][: settings.batch_size]:
+                for turn in sample.turns:
+                    self._memory.setdefault(turn.instruction, turn.response)
+            log({"done": step + 1, "of": steps, "loss": 1.0 / (step + 1)})
+            if stop() and step + 1 < steps:
+                raise InterruptedRun("tuning stopped")
+
+    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+        return np.array([len(_words(question.instruction)) for question in questions], np.int64)
+
+    def answer(
+        self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
+    ) -> list[Answer]:
+        answers = []
+        for question in questions:
+            words = self._recall(question.instruction).split()
+            kept = words[: settings.max_new_tokens]
+            length = len(_words(question.instruction))
+            answers.append(Answer(" ".join(kept), length, len(kept), len(kept) == len(words)))
+        return answers
+
+    def loglikelihood(
+        self, questions: Sequence[Question], responses: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        alike = [
+            _similarity(_words(self._recall(question.instruction)), _words(response))
+            for question, response in zip(questions, responses, strict=True)
+        ]
+        return np.log(0.01 + 0.98 * np.array(alike, np.float64))
+
+    def save_tuned(self, folder: Path) -> None:
+        text = json.dumps(self._memory, sort_keys=True).encode()
+        save_file({"memory": np.frombuffer(text, np.uint8)}, folder / _TUNED)
+
+    def load_tuned(self, folder: Path | None) -> None:
+        self._memory = {}
+        if folder is not None:
+            self._memory = json.loads(load_file(folder / _TUNED)["memory"].tobytes())
+
+    def _recall(self, instruction: str) -> str:
+        """The response to the most similar known instruction; '' before any tuning."""
+        if instruction in self._memory:
+            return self._memory[instruction]
+        words = _words(instruction)
+        best = max(
+            self._memory,
+            key=lambda known: (_similarity(_words(known), words), uniform("fake", known)),
+            default=None,
+        )
+        return "" if best is None else self._memory[best]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.lower().split())
+
+
+def _similarity(left: frozenset[str], right: frozenset[str]) -> float:
+    """Jaccard's: shared words over all words, in [0, 1]."""
+    return len(left & right) / max(1, len(left | right))

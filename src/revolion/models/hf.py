@@ -1,0 +1,274 @@
+"""Any Hugging Face image-text-to-text model, through its own model and processor classes."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers.utils import logging as transformers_logging
+
+from revolion.errors import DeviceMemoryError, ModelError
+from revolion.images import open_rgb
+from revolion.models import VLM, Answer, Log
+from revolion.models.prompts import IGNORED, Prompter, cut, encode, encode_with_labels
+from revolion.models.trainable import choose
+from revolion.models.training import load_parameters, save_parameters, train
+from revolion.samples import ImageRef, Question, Sample, Turn
+from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_MAX_PIXELS = 100_000_000  # images were checked against the study's own limit when taken in
+
+
+class HuggingFaceVLM(VLM):
+    """A checkpoint in a local folder, loaded by `AutoModelForImageTextToText`."""
+
+    def __init__(
+        self, folder: str, compute: ComputeSettings, tuning: TuningSettings, seed: int
+    ) -> None:
+        torch.set_num_threads(compute.threads)
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        self._folder = folder
+        self._device = _device(compute.device)
+        self._processor = _load_processor(folder)
+        self._model = _load_model(folder, _dtype(compute.dtype, self._device), compute.attention)
+        self._model.to(self._device)
+        self._model.eval()
+        self._ends = _end_ids(self._model, self._processor)
+        self._prompter = Prompter(self._processor, self._ends)
+        torch.manual_seed(seed)  # LoRA adapters start from random values
+        model_type = self._model.config.model_type
+        self._trainable = choose(self._model, model_type, tuning)
+        self._initial = {name: value.detach().clone() for name, value in self._trainable.items()}
+
+    @property
+    def trainable(self) -> Mapping[str, int]:
+        return {name: value.numel() for name, value in self._trainable.items()}
+
+    def fit(
+        self,
+        samples: Sequence[Sample],
+        settings: TuningSettings,
+        folder: Path,
+        *,
+        seed: int,
+        log: Log,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.load_tuned(None)
+
+        def collate(rows: list[Sample]) -> dict[str, torch.Tensor]:
+            return cut(self._with_labels(rows), self._image_id, settings.max_tokens)
+
+        with self._quiet(), _memory_errors():
+            train(
+                self._model,
+                self._trainable,
+                samples,
+                collate,
+                settings,
+                folder,
+                seed=seed,
+                log=log,
+                stop=stop,
+            )
+
+    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+        texts = [self._prompter.question(question) for question in questions]
+        if not texts:
+            return np.zeros(0, np.int64)
+        ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return np.array([len(row) for row in ids], np.int64)
+
+    def answer(
+        self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
+    ) -> list[Answer]:
+        texts = [self._prompter.question(question) for question in questions]
+        images = [_open(question.root, question.images) for question in questions]
+        inputs = self._encoded(texts, images)
+        with self._quiet(), _memory_errors(), torch.inference_mode():
+            torch.manual_seed(seed)  # of no matter to greedy decoding
+            output = self._model.generate(**inputs, generation_config=self._generation(settings))
+        width = inputs["input_ids"].shape[1]
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        return [
+            self._answer(ids, length)
+            for ids, length in zip(output[:, width:].tolist(), lengths, strict=True)
+        ]
+
+    def loglikelihood(
+        self, questions: Sequence[Question], responses: Sequence[str]
+    ) -> npt.NDArray[np.float64]:
+        samples = [
+            _as_sample(question, response)
+            for question, response in zip(questions, responses, strict=True)
+        ]
+        tensors = self._with_labels(samples, last_only=True)
+        labels = tensors.pop("labels").to(self._device)
+        with _memory_errors(), torch.inference_mode():
+            logits = self._model(**self._moved(tensors)).logits
+        return _mean_log_probability(logits, labels).cpu().numpy()
+
+    def save_tuned(self, folder: Path) -> None:
+        save_parameters(self._trainable, folder)
+
+    def load_tuned(self, folder: Path | None) -> None:
+        if folder is not None:
+            load_parameters(self._trainable, folder)
+            return
+        with torch.no_grad():
+            for name, value in self._trainable.items():
+                value.copy_(self._initial[name])
+
+    @property
+    def _image_id(self) -> int | None:
+        return getattr(self._processor, "image_token_id", None)
+
+    def _with_labels(
+        self, samples: Sequence[Sample], *, last_only: bool = False
+    ) -> dict[str, torch.Tensor]:
+        rows = [self._prompter.conversation(sample, last_only=last_only) for sample in samples]
+        images = [_open(sample.root, [image.path for image in sample.images]) for sample in samples]
+        return encode_with_labels(self._processor, rows, images)
+
+    def _encoded(
+        self, texts: Sequence[str], images: Sequence[Sequence[Image.Image]]
+    ) -> dict[str, torch.Tensor]:
+        return self._moved(encode(self._processor, texts, images, "left"))
+
+    def _moved(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """To the device; pixels also to the model's dtype."""
+        return {
+            name: tensor.to(self._device, self._model.dtype)
+            if tensor.is_floating_point()
+            else tensor.to(self._device)
+            for name, tensor in tensors.items()
+        }
+
+    def _generation(self, settings: AnsweringSettings) -> GenerationConfig:
+        """Decoding as the study says; nothing of the checkpoint's own habits but its end marks."""
+        sampling = {"temperature": settings.temperature} if settings.temperature else {}
+        return GenerationConfig(
+            max_new_tokens=settings.max_new_tokens,
+            do_sample=bool(sampling),
+            num_beams=1,
+            repetition_penalty=1.0,
+            eos_token_id=self._ends,
+            pad_token_id=self._processor.tokenizer.pad_token_id,
+            **sampling,
+        )
+
+    def _answer(self, ids: list[int], prompt_tokens: int) -> Answer:
+        ended = [number for number, token in enumerate(ids) if token in self._ends]
+        kept = ids[: ended[0]] if ended else ids
+        text = self._processor.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        return Answer(text, prompt_tokens, len(kept), bool(ended))
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Keep the libraries' advice to their own developers out of people's logs."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logging.getLogger("accelerate").setLevel(logging.ERROR)
+            yield
+
+
+def _load_processor(folder: str) -> Any:
+    try:
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        raise ModelError(
+            f"base '{folder}': its processor can't be loaded: {_first_line(error)}; the folder"
+            " needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+        ) from error
+    if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
+        raise ModelError(
+            f"base '{folder}': what AutoProcessor finds there ({type(processor).__name__}) has no"
+            " image processor; the folder needs processor_config.json and preprocessor_config.json"
+        )
+    if processor.tokenizer.pad_token is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def _load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
+    try:
+        return AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(
+            f"base '{folder}': no image-text-to-text model can be loaded: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _device(wanted: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ModelError("compute.device is 'cuda', but torch finds no GPU; use 'cpu' or 'auto'")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    if wanted == "auto":
+        wanted = "bfloat16" if device.type == "cuda" else "float32"
+    return _DTYPES[wanted]
+
+
+def _end_ids(model: Any, processor: Any) -> list[int]:
+    """The ids that end an answer: the checkpoint's and the tokenizer's."""
+    found = model.generation_config.eos_token_id
+    ids = list(found) if isinstance(found, list | tuple) else [found]
+    return [
+        end for end in dict.fromkeys([*ids, processor.tokenizer.eos_token_id]) if end is not None
+    ]
+
+
+def _open(root: str, paths: Sequence[str]) -> list[Image.Image]:
+    return [open_rgb(Path(root), path, _MAX_PIXELS) for path in paths]
+
+
+def _as_sample(question: Question, response: str) -> Sample:
+    return Sample(
+        dataset="",
+        row=0,
+        source_id=None,
+        images=tuple(ImageRef(path) for path in question.images),
+        turns=(*question.history, Turn(question.instruction, response)),
+        system=question.system,
+        root=question.root,
+    )
+
+
+def _mean_log_probability(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """float64[batch]: the mean over each row's labelled tokens of their log-probability, nats."""
+    targets = labels[:, 1:]
+    known = targets != IGNORED
+    logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
+    picked = logs.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    return (picked * known).sum(dim=1) / known.sum(dim=1)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise DeviceMemoryError(
+            f"a batch does not fit into the GPU: {_first_line(error)}"
+        ) from None

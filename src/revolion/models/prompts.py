@@ -1,0 +1,209 @@
+"""From conversations to token ids: prompts for answering, ids and label masks for tuning.
+
+The chat template and the processor are the model's own. What is ours is the mask: the loss may see
+the tokens of responses and nothing else. Spans are found in the rendered text and carried through
+the processor's own record of where it expanded images, so no family needs a rule of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from revolion.errors import ModelError
+from revolion.samples import IMAGE_TAG, Question, Sample, Turn
+
+IGNORED = -100
+"""The label that the loss leaves out."""
+
+Message = dict[str, Any]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A rendered conversation and the character spans of its responses."""
+
+    text: str
+    responses: tuple[Span, ...]
+
+
+class Prompter:
+    """Renders conversations for one model. Raises ModelError where the model has no template."""
+
+    def __init__(self, processor: Any, end_ids: Sequence[int]) -> None:
+        self._processor = processor
+        tokenizer = processor.tokenizer
+        if not (processor.chat_template or tokenizer.chat_template):
+            raise ModelError(
+                f"base '{tokenizer.name_or_path}': its processor has no chat template, so prompts"
+                " can't be built; add a chat_template.jinja to the model's folder"
+            )
+        self._ends = [tokenizer.convert_ids_to_tokens(end) for end in end_ids]
+        added = {token.content for token in tokenizer.added_tokens_decoder.values()}
+        specials = sorted((token for token in {*added, IMAGE_TAG} if token.strip()), key=len)[::-1]
+        self._control = re.compile("|".join(re.escape(token) for token in specials))
+
+    def question(self, question: Question) -> str:
+        """The text of a question, up to where the model's answer begins."""
+        turns = (*question.history, Turn(question.instruction, ""))
+        return self._render(self._messages(question.system, turns, len(question.images))[:-1], True)
+
+    def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
+        """The text of a whole sample, with the spans of all its responses or just of the last.
+
+        A span runs from where the answer begins to the end of its turn, end mark included. Raises
+        ModelError where the template rewrites earlier turns, which makes spans meaningless.
+        """
+        messages = self._messages(sample.system, sample.turns, len(sample.images))
+        text = self._render(messages, False)
+        spans = []
+        for number, message in enumerate(messages):
+            if message["role"] == "assistant":
+                before = self._render(messages[:number], True)
+                upto = self._render(messages[: number + 1], False)
+                if not (text.startswith(before) and text.startswith(upto.rstrip())):
+                    raise ModelError(
+                        "the base's chat template changes earlier turns when later ones are added,"
+                        " so the responses of a multi-turn sample can't be told apart in it"
+                    )
+                spans.append((len(before), len(upto)))
+        start, end = spans[-1]
+        if self._ends and not any(mark in text[start:end] for mark in self._ends):
+            # A template without an end mark would teach the model never to stop.
+            text = text.rstrip() + self._ends[0]
+            spans[-1] = (start, len(text))
+        return Conversation(text, tuple(spans[-1:] if last_only else spans))
+
+    def _render(self, messages: list[Message], generate: bool) -> str:
+        text: str = self._processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=generate
+        )
+        return text
+
+    def _messages(self, system: str | None, turns: Sequence[Turn], images: int) -> list[Message]:
+        """The conversation in the form that chat templates take, images in their places."""
+        messages = []
+        if system:
+            messages.append(_message("system", [self._text(system)]))
+        tagged = any(IMAGE_TAG in turn.instruction for turn in turns)
+        for number, turn in enumerate(turns):
+            untagged = images if number == 0 and not tagged else 0
+            messages.append(_message("user", self._content(turn.instruction, untagged)))
+            messages.append(_message("assistant", [self._text(turn.response)]))
+        return messages
+
+    def _content(self, instruction: str, untagged: int) -> list[Message]:
+        content: list[Message] = [{"type": "image"} for _ in range(untagged)]
+        for number, text in enumerate(instruction.split(IMAGE_TAG)):
+            if number:
+                content.append({"type": "image"})
+            if text.strip():
+                content.append(self._text(text.strip()))
+        return content
+
+    def _text(self, text: str) -> Message:
+        # Texts are data: a control token spelled in one gets a blank inside, so that it stays text.
+        harmless = self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+        return {"type": "text", "text": harmless}
+
+
+def _message(role: str, content: list[Message]) -> Message:
+    return {"role": role, "content": content}
+
+
+def encode(
+    processor: Any, texts: Sequence[str], images: Sequence[Sequence[Image.Image]], side: str
+) -> Any:
+    """The processor's tensors for a batch, padded on a side (`left` or `right`)."""
+    return processor(
+        text=list(texts),
+        images=[list(row) for row in images] if any(images) else None,
+        padding=True,
+        padding_side=side,
+        add_special_tokens=not _starts_with_bos(processor, texts[0]),
+        return_tensors="pt",
+    )
+
+
+def encode_with_labels(
+    processor: Any,
+    conversations: Sequence[Conversation],
+    images: Sequence[Sequence[Image.Image]],
+) -> dict[str, torch.Tensor]:
+    """Tensors for a forward pass with loss: the processor's, and `labels` int64[batch, length].
+
+    Labels are the token ids inside the response spans and `IGNORED` elsewhere; rows are padded on
+    the right.
+    """
+    batch = processor(
+        text=[conversation.text for conversation in conversations],
+        images=[list(row) for row in images] if any(images) else None,
+        padding=True,
+        padding_side="right",
+        add_special_tokens=not _starts_with_bos(processor, conversations[0].text),
+        return_offsets_mapping=True,
+        return_text_replacement_offsets=True,
+        return_tensors="pt",
+    )
+    offsets = batch.pop("offset_mapping")
+    replaced = batch.pop("text_replacement_offsets", None) or [[] for _ in conversations]
+    labels = torch.full_like(batch["input_ids"], IGNORED)
+    for row, conversation in enumerate(conversations):
+        for start, end in _moved(conversation.responses, replaced[row]):
+            # A token belongs to the response when any of its characters does.
+            inside = (offsets[row, :, 1] > start) & (offsets[row, :, 0] < end)
+            inside &= batch["attention_mask"][row].bool()
+            labels[row, inside] = batch["input_ids"][row, inside]
+    return {**batch, "labels": labels}
+
+
+def cut(
+    tensors: dict[str, torch.Tensor], image_id: int | None, max_tokens: int
+) -> dict[str, torch.Tensor]:
+    """The same tensors, rows cut after ``max_tokens``.
+
+    Raises ModelError where the cut would go through an image, or would leave no response token in
+    the whole batch.
+    """
+    shape = tensors["input_ids"].shape
+    if shape[1] <= max_tokens:
+        return tensors
+    if image_id is not None and bool((tensors["input_ids"][:, max_tokens:] == image_id).any()):
+        raise ModelError(
+            f"a conversation has an image after its token {max_tokens}, where tuning.max_tokens"
+            " cuts; raise tuning.max_tokens"
+        )
+    short = {
+        name: tensor[:, :max_tokens] if tensor.shape == shape else tensor
+        for name, tensor in tensors.items()
+    }
+    if bool((short["labels"] == IGNORED).all()):
+        raise ModelError(
+            f"prompts alone fill tuning.max_tokens ({max_tokens}) in a whole batch, so no response"
+            " is left to learn; raise tuning.max_tokens"
+        )
+    return short
+
+
+def _moved(spans: Sequence[Span], replaced: Sequence[Any]) -> list[Span]:
+    """Spans of the rendered text in the text whose image tags the processor has expanded."""
+    moved = []
+    for start, end in spans:
+        shift = sum(
+            (new[1] - new[0]) - (old[1] - old[0])
+            for old, new in ((entry["span"], entry["new_span"]) for entry in replaced)
+            if old[1] <= start
+        )
+        moved.append((start + shift, end + shift))
+    return moved
+
+
+def _starts_with_bos(processor: Any, text: str) -> bool:
+    bos = processor.tokenizer.bos_token
+    return bool(bos) and text.startswith(bos)

@@ -1,0 +1,106 @@
+"""Which parameters of a model are tuned.
+
+The one table of what model families call the part between vision and language; everything else
+about a family comes from its own transformers classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import nn
+
+from revolion.errors import ModelError
+from revolion.settings import LoraSettings, TuningSettings
+
+PROJECTORS: dict[str, tuple[str, ...]] = {
+    "llava": ("multi_modal_projector",),
+    "llava_next": ("multi_modal_projector", "image_newline"),
+    "llava_onevision": ("multi_modal_projector", "image_newline"),
+    "blip-2": ("qformer", "query_tokens", "language_projection"),
+    "instructblip": ("qformer", "query_tokens", "language_projection"),
+    "idefics3": ("connector",),
+    "smolvlm": ("connector",),
+    "qwen2_vl": ("visual.merger",),
+    "qwen2_5_vl": ("visual.merger",),
+    "paligemma": ("multi_modal_projector",),
+    "gemma3": ("multi_modal_projector",),
+    "internvl": ("multi_modal_projector",),
+}
+"""Model type -> names of the modules and parameters between the vision tower and the LLM."""
+
+_LLM_LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+
+
+def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[str, nn.Parameter]:
+    """Freeze the model but for its trainable set and return that set by name.
+
+    With `lora` the adapters are first put into the model. Raises ModelError for a family whose
+    projector is not known, and where nothing would be trainable.
+    """
+    if settings.trainable == "lora":
+        _add_lora(model, settings.lora)
+        patterns: Sequence[str] = (r"\blora_",)
+    elif settings.trainable == "all":
+        patterns = (".",)
+    elif settings.trainable == "projector":
+        patterns = _projector(model_type)
+    else:
+        patterns = settings.trainable
+    return _thaw(model, patterns)
+
+
+def _projector(model_type: str) -> tuple[str, ...]:
+    if model_type not in PROJECTORS:
+        raise ModelError(
+            f"the projector of model type '{model_type}' is not known (known: "
+            f"{', '.join(PROJECTORS)}); name its parameters under tuning.trainable as a list of"
+            " regular expressions"
+        )
+    return tuple(rf"(^|\.){re.escape(name)}(\.|$)" for name in PROJECTORS[model_type])
+
+
+def _thaw(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Parameter]:
+    try:
+        compiled = [re.compile(pattern) for pattern in patterns]
+    except re.error as error:
+        raise ModelError(f"tuning.trainable: not a regular expression: {error}") from None
+    chosen = {}
+    for name, parameter in model.named_parameters():
+        wanted = any(pattern.search(name) for pattern in compiled)
+        parameter.requires_grad_(wanted)
+        if wanted:
+            chosen[name] = parameter
+    if not chosen:
+        raise ModelError(
+            f"no parameter of the model matches tuning.trainable ({', '.join(patterns)}), so there"
+            f" is nothing to tune; its modules are: {', '.join(_modules(model))}"
+        )
+    for parameter in chosen.values():
+        # Optimiser steps of 1e-4 vanish in half precision; autocast takes care of the forward pass.
+        parameter.data = parameter.data.to(torch.float32)
+    return chosen
+
+
+def _modules(model: nn.Module) -> Iterable[str]:
+    """The names two levels deep, which is where families differ."""
+    names = (".".join(name.split(".")[:2]) for name, _ in model.named_parameters())
+    return dict.fromkeys(names)
+
+
+def _add_lora(model: nn.Module, settings: LoraSettings) -> None:
+    from peft import LoraConfig, inject_adapter_in_model
+
+    targets = "|".join(settings.targets) if settings.targets else _LLM_LINEAR
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=targets,
+    )
+    try:
+        inject_adapter_in_model(config, model)
+    except ValueError as error:
+        raise ModelError(f"tuning.lora.targets matches no module of the model: {error}") from None

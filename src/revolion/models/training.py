@@ -1,0 +1,208 @@
+"""Tuning with `transformers.Trainer`: its loop and its checkpoints, our order and our log.
+
+Three things differ from a plain Trainer. The data come in the caller's order. Checkpoints hold only
+the trainable parameters, since a frozen 7 B base would cost 14 GB each. And a checkpoint counts
+only once it is marked complete, so that a run killed while saving resumes from the one before.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from revolion.errors import InterruptedRun
+from revolion.models import Log
+from revolion.models.prompts import IGNORED
+from revolion.settings import TuningSettings
+
+TUNED = "tuned.safetensors"
+_COMPLETE = "complete"
+_CHECKPOINTS = "checkpoints"
+
+
+def train(
+    model: Any,
+    trainable: Mapping[str, torch.nn.Parameter],
+    samples: Sequence[Any],
+    collate: Callable[[list[Any]], dict[str, torch.Tensor]],
+    settings: TuningSettings,
+    folder: Path,
+    *,
+    seed: int,
+    log: Log,
+    stop: Callable[[], bool],
+) -> None:
+    """Tune the trainable parameters of ``model`` on ``samples`` in their order.
+
+    Raises InterruptedRun after saving a checkpoint once ``stop()`` is true.
+    """
+    micro = settings.micro_batch_size or settings.batch_size
+    counter = _TokenCounter(collate)
+    callback = _Watcher(counter, settings.batch_size // micro, log, stop)
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(model, settings, folder / _CHECKPOINTS, len(samples), seed),
+        train_dataset=samples,
+        data_collator=counter,
+        callbacks=[callback],
+    )
+    trainer.trainable = dict(trainable)
+    trainer.pop_callback(_printer())
+    model.train()
+    trainer.train(resume_from_checkpoint=_last_complete(folder / _CHECKPOINTS))
+    model.eval()
+    if callback.stopped:
+        raise InterruptedRun("tuning stopped at a checkpoint")
+
+
+def save_parameters(parameters: Mapping[str, torch.nn.Parameter], folder: Path) -> None:
+    """Write parameters by name as `tuned.safetensors`."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in parameters.items()}
+    save_file(tensors, folder / TUNED)
+
+
+def load_parameters(parameters: Mapping[str, torch.nn.Parameter], folder: Path) -> None:
+    """Put saved values into parameters of the same names. Raises KeyError, ValueError, OSError."""
+    tensors = load_file(folder / TUNED)
+    if tensors.keys() != parameters.keys():
+        strange = sorted(tensors.keys() ^ parameters.keys())[:3]
+        raise ValueError(f"{folder / TUNED}: other parameters than the model's: {strange}")
+    with torch.no_grad():
+        for name, value in parameters.items():
+            value.copy_(tensors[name])
+
+
+class _Trainer(Trainer):
+    """A Trainer that keeps the given order and saves only the trainable parameters."""
+
+    trainable: dict[str, torch.nn.Parameter]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        dataset: Any = self.train_dataset if train_dataset is None else train_dataset
+        return SequentialSampler(dataset)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_parameters(self.trainable, folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_parameters(self.trainable, Path(resume_from_checkpoint))
+
+
+class _TokenCounter:
+    """The collator, counting the tokens that pass through it."""
+
+    def __init__(self, collate: Callable[[list[Any]], dict[str, torch.Tensor]]) -> None:
+        self._collate = collate
+        self.tokens = 0
+
+    def __call__(self, samples: list[Any]) -> dict[str, torch.Tensor]:
+        tensors = self._collate(samples)
+        self.tokens += int(tensors["attention_mask"].sum())
+        return tensors
+
+
+class _Watcher(TrainerCallback):
+    """Writes a log line per step, marks finished checkpoints and passes on a wish to stop."""
+
+    def __init__(
+        self, counter: _TokenCounter, micro_batches: int, log: Log, stop: Callable[[], bool]
+    ) -> None:
+        self._counter, self._log, self._stop = counter, log, stop
+        self._since = time.monotonic()
+        self.stopped = False
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if "loss" not in logs:
+            return  # the summary at the end
+        now = time.monotonic()
+        self._log(
+            {
+                "done": state.global_step,
+                "of": state.max_steps,
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": logs.get("grad_norm"),
+                "tokens_per_second": round(self._counter.tokens / max(now - self._since, 1e-9), 1),
+                "peak_memory_bytes": peak_memory(),
+            }
+        )
+        self._since, self._counter.tokens = now, 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._stop() and state.global_step < state.max_steps:
+            self.stopped = control.should_save = control.should_training_stop = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+
+
+def peak_memory() -> int:
+    """The most memory this process has used so far, in bytes: the GPU's where there is one."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _arguments(
+    model: Any, settings: TuningSettings, folder: Path, samples: int, seed: int
+) -> TrainingArguments:
+    micro = settings.micro_batch_size or settings.batch_size
+    steps = max(1, samples // settings.batch_size)
+    half = model.dtype == torch.bfloat16, model.dtype == torch.float16
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=settings.batch_size // micro,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=round(settings.warmup_share * steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch",
+        bf16=half[0],
+        fp16=half[1],
+        use_cpu=model.device.type == "cpu",
+        seed=seed,
+        data_seed=seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=settings.checkpoint_every,
+        save_total_limit=2,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to=[],
+    )
+
+
+def _printer() -> Any:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _last_complete(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end; what is newer and broken is removed."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    for checkpoint in reversed(found):
+        if (checkpoint / _COMPLETE).exists():
+            return str(checkpoint)
+        shutil.rmtree(checkpoint)
+    return None
+
+
+__all__ = ["IGNORED", "TUNED", "load_parameters", "peak_memory", "save_parameters", "train"]

@@ -1,0 +1,91 @@
+"""The first two stages: data sets taken in, and the parts that their samples are split into."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+
+from revolion import intake, splits
+from revolion.digests import digest_of_names
+from revolion.jobs import Job
+from revolion.plan import Part, Parts, Unit
+from revolion.store import Store
+from revolion.tables import write_table
+
+SIDES = ("train", "evaluation")
+PARTS = "parts.json"
+_NOTED = 1000  # images between lines of the log
+
+
+def take_in(job: Job) -> None:
+    """Read one data set and check its images; see `intake.take_in` for what it leaves."""
+    (name,) = job.unit.names
+    dataset, images = job.study.dataset(name), job.study.images
+    seen = 0
+
+    def note(more: int) -> None:
+        nonlocal seen
+        before, seen = seen, seen + more
+        if before // _NOTED != seen // _NOTED:
+            job.log({"images": seen})
+
+    intake.take_in(
+        job.folder,
+        name=name,
+        source=dataset.path,
+        images=dataset.images,
+        format=dataset.format,
+        limit=dataset.limit,
+        seed=job.study.seed,
+        policy=images.policy,
+        max_pixels=images.max_pixels,
+        threads=job.study.compute.threads,
+        progress=note,
+    )
+
+
+def split(job: Job) -> None:
+    """Give every sample of the study its side; leave a table per part and `parts.json`."""
+    settings = job.study.split
+    tables = {
+        name: pl.read_parquet(job.source(name) / "samples.parquet") for name in job.study.names
+    }
+    sides = splits.split(
+        tables,
+        seed=job.study.seed,
+        share=settings.evaluation_share,
+        max_train=settings.max_train,
+        max_evaluation=settings.max_evaluation,
+    )
+    parts = []
+    for name, table in tables.items():
+        for side in SIDES:
+            # Sorted by content, so that a reordered source gives the same part.
+            part = table.filter(sides[name]["side"] == side).sort("uid")
+            write_table(part, job.folder / f"{name}-{side}.parquet")
+            parts.append({"dataset": name, "side": side} | _facts(part))
+    (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
+
+
+def read_parts(store: Store, unit: Unit) -> Parts:
+    """The parts that a finished split unit has left."""
+    facts = json.loads((store.folder(unit.key) / PARTS).read_text())
+    return {
+        (fact["dataset"], fact["side"]): Part(
+            path=f"{unit.key}/{fact['dataset']}-{fact['side']}.parquet", **fact
+        )
+        for fact in facts
+    }
+
+
+def _facts(part: pl.DataFrame) -> dict[str, Any]:
+    texts = part["turns"].explode().struct.unnest()
+    lengths = texts.select(pl.all().str.len_chars())
+    return {
+        "content": digest_of_names(part["uid"]),
+        "samples": part.height,
+        "turns": texts.height,
+        "characters": int(lengths.sum_horizontal().sum()),
+    }

@@ -1,0 +1,296 @@
+"""Runs a study: takes the data in, splits it, and starts every unit whose inputs are stored.
+
+Nothing is kept in memory between units, so a run that was stopped, killed or moved to another
+backend goes on from what the store holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from revolion import backends, jobs, models, plan, results
+from revolion.digests import digest_of_file
+from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
+from revolion.intake import require_source, stale
+from revolion.jobs import Job
+from revolion.parts import read_parts
+from revolion.plan import Parts, Unit
+from revolion.settings import Study
+from revolion.store import Store
+
+STAGES = {
+    "intake": "revolion.parts:take_in",
+    "split": "revolion.parts:split",
+    "tune": "revolion.tuning:tune",
+    "answer": "revolion.answering:answer",
+    "score": "revolion.scoring:score",
+    "grade": "revolion.grading:grade",
+    "refine": "revolion.refining:refine",
+    "verify": "revolion.verification:verify",
+}
+"""Stage -> the function that does one unit of it; it loads on demand."""
+
+RESUMABLE = frozenset({"tune", "answer"})
+"""The stages that save as they go; the others start over, which takes seconds."""
+
+_log = logging.getLogger("revolion")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is, in the stage's own measure (steps, questions, units)."""
+
+    stage: str
+    done: int
+    of: int
+
+
+Watcher = Callable[[Sequence[Progress]], None]
+
+
+def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, Any]:
+    """Run a study to its end, from wherever an earlier run of this folder stopped.
+
+    Arguments: ``study`` with absolute paths, ``folder`` the run folder, ``watch`` is told of the
+    progress about twice a second. Returns the summary that `results/summary.json` holds. Raises
+    InterruptedRun after Ctrl-C, BackendError where a unit fails, and whatever is wrong with
+    settings, data or model as its own error.
+    """
+    store = Store(folder)
+    with store.locked(), _logged(folder), _stoppable(store), _backend(study) as backend:
+        scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
+        # Before the data, which may take hours: a base that is not there should not wait for them.
+        base = models.find(study.base, study.revision).fingerprint()
+        first, parts = prepare(study, store, scheduler.run)
+        units = [*first, *plan.plan(study, parts, base)]
+        scheduler.run(units)
+        return results.publish(study, store, units, parts)
+
+
+def prepare(
+    study: Study, store: Store, run_units: Callable[[Sequence[Unit]], None]
+) -> tuple[list[Unit], Parts]:
+    """Take in and split the study's data sets where that is not done; the units and the parts.
+
+    ``run_units`` does the units that are due. Raises DataError, ImageError, SettingsError.
+    """
+    intake = intake_units(study)
+    for unit in intake:
+        images = study.dataset(unit.names[0]).images
+        assert images is not None  # a resolved study names every image root
+        if store.done(unit.key) and stale(store.folder(unit.key), images):
+            store.remove(unit.key)
+    run_units(intake)
+    split = plan.split(study, intake)
+    run_units([split])
+    return [*intake, split], read_parts(store, split)
+
+
+def intake_units(study: Study) -> list[Unit]:
+    """The units that take the data sets in. Raises DataError for a file that is not there."""
+    sources = {}
+    for dataset in study.datasets:
+        require_source(dataset.path)
+        sources[dataset.name] = digest_of_file(dataset.path)
+    return plan.intake(study, sources)
+
+
+def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
+    """The units of a study as far as they can be known without doing any work.
+
+    Before the data sets are taken in and split only those units are known, and no parts.
+    """
+    intake = intake_units(study)
+    split = plan.split(study, intake)
+    if not store.done(split.key):
+        return [*intake, split], None
+    parts = read_parts(store, split)
+    base = models.find(study.base, study.revision).fingerprint()
+    return [*intake, split, *plan.plan(study, parts, base)], parts
+
+
+def refine_again(study: Study, folder: Path, to: Path) -> int:
+    """Refine from a run's stored scores by other settings; the number of train samples kept.
+
+    Writes `selection.parquet`, `train.json` and `evaluation.json` into ``to``. Raises
+    SettingsError where the run has no scores yet.
+    """
+    store = Store(folder)
+    units, _ = known_plan(study, store)
+    grade = [unit for unit in units if unit.stage == "grade"]
+    if not grade or not store.done(grade[0].key):
+        raise SettingsError(
+            f"{folder}: this study has no scores yet, so there is nothing to select by;"
+            " 'revolion run' makes them"
+        )
+    refine = next(unit for unit in units if unit.stage == "refine")
+    with store.locked():
+        work(study, str(folder), refine)
+    return results.publish_refined(store.folder(refine.key), to)
+
+
+def work(study: Study, root: str, unit: Unit) -> str:
+    """Do one unit, in whatever process this is called; its key.
+
+    Raises what the stage's function raises.
+    """
+    store = Store(Path(root))
+    if store.done(unit.key):
+        return unit.key
+    module, _, name = STAGES[unit.stage].partition(":")
+    function = getattr(importlib.import_module(module), name)
+    signature = {"unit": unit.title, "params": unit.params, "needs": unit.needs, "work": unit.work}
+    with store.writing(unit.key, signature, resume=unit.stage in RESUMABLE) as folder:
+        function(Job(unit, study, store, folder))
+    return unit.key
+
+
+class Scheduler:
+    """Starts units as soon as what they need is stored, and watches them."""
+
+    def __init__(
+        self, study: Study, store: Store, backend: backends.Backend, watch: Watcher
+    ) -> None:
+        self._study, self._store, self._backend, self._watch = study, store, backend, watch
+
+    def run(self, units: Sequence[Unit]) -> None:
+        """Do all units that are not done. Raises the first error once all running ones ended."""
+        waiting = {unit.key: unit for unit in units if not self._store.done(unit.key)}
+        done = {unit.key for unit in units} - waiting.keys()
+        running: dict[Future[str], Unit] = {}
+        failures: list[RevolionError] = []
+        while waiting or running:
+            if not failures:
+                for unit in [unit for unit in waiting.values() if self._ready(unit, waiting)]:
+                    running[self._start(waiting.pop(unit.key))] = unit
+            if not running:
+                break
+            ended, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in ended:
+                unit = running.pop(future)
+                failure = self._failure(future, unit)
+                if failure is None:
+                    done.add(unit.key)
+                elif not isinstance(failure, _Cancelled):
+                    failures.append(failure)
+            if failures or self._store.stop_requested():
+                self._store.request_stop()
+                failures = failures or [InterruptedRun("")]
+                for future in running:
+                    future.cancel()
+            self._watch(self._progress(units, done, running.values()))
+        if failures:
+            raise self._summed_up(failures, len(done), len(units))
+
+    def _ready(self, unit: Unit, waiting: Mapping[str, Unit]) -> bool:
+        return all(self._store.done(need) for need in unit.needs)
+
+    def _start(self, unit: Unit) -> Future[str]:
+        _log.debug("%s: queued", unit.title)
+        arguments = (self._study, str(self._store.root), unit)
+        return self._backend.submit(work, *arguments, gpus=unit.gpus)
+
+    def _failure(self, future: Future[str], unit: Unit) -> RevolionError | None:
+        try:
+            future.result()
+        except CancelledError:
+            return _Cancelled()
+        except InterruptedRun as error:
+            return error
+        except RevolionError as error:
+            _log.error("%s: %s", unit.title, error)
+            return error
+        except BrokenProcessPool:
+            return self._broken("its worker process died, most likely out of memory", unit)
+        except Exception as error:
+            _log.exception("%s failed", unit.title)
+            return self._broken(f"{type(error).__name__}: {error}", unit)
+        seconds = self._store.record(unit.key)["seconds"]
+        _log.info("%s: done in %.1f s", unit.title, seconds)
+        return None
+
+    def _broken(self, problem: str, unit: Unit) -> BackendError:
+        return BackendError(problem, unit.title, self._store.root / results.LOG)
+
+    def _summed_up(self, failures: Sequence[RevolionError], done: int, units: int) -> RevolionError:
+        real = [error for error in failures if not isinstance(error, InterruptedRun)]
+        if real:
+            return real[0]
+        return InterruptedRun(
+            f"stopped with {done} of {units} units done, all work saved; the same command goes on"
+        )
+
+    def _progress(self, units: Sequence[Unit], done: set[str], running: Any) -> list[Progress]:
+        at_work = {unit.key for unit in running}
+        stages: dict[str, list[int]] = {}
+        for unit in units:
+            counts = stages.setdefault(unit.stage, [0, 0])
+            counts[1] += unit.work
+            if unit.key in done:
+                counts[0] += unit.work
+            elif unit.key in at_work:
+                part, whole = jobs.progress(self._store.partial(unit.key))
+                counts[0] += round(unit.work * part / whole) if whole else 0
+        return [Progress(stage, counts[0], counts[1]) for stage, counts in stages.items()]
+
+
+class _Cancelled(InterruptedRun):
+    """A unit that never started because the run is ending."""
+
+
+def _backend(study: Study) -> Any:
+    compute = study.compute
+    gpus = 0 if compute.device == "cpu" else gpu_count()
+    return backends.connect(
+        compute.backend, workers=compute.workers, threads=compute.threads, gpus=gpus
+    )
+
+
+def gpu_count() -> int:
+    """How many NVIDIA GPUs the machine has, without loading torch."""
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Keep the study's log for people in the run folder."""
+    handler = logging.FileHandler(folder / results.LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def _stoppable(store: Store) -> Iterator[None]:
+    """Let the first Ctrl-C ask for a clean stop; the second one is Python's own."""
+    store.clear_stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals belong to the main thread; a `stop` file in the run folder still works
+        return
+
+    def ask(_number: int, _frame: object) -> None:
+        store.request_stop()
+        _log.warning("stopping at the next save; a second Ctrl-C stops at once")
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        store.clear_stop()

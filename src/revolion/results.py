@@ -1,0 +1,194 @@
+"""What a finished study shows: `results/` and `refined/` in the run folder, made from its units."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from revolion import metrics
+from revolion.answering import ANSWERS
+from revolion.digests import digest
+from revolion.intake import counts
+from revolion.plan import Parts, Unit
+from revolion.refining import SELECTION, image_root
+from revolion.report.markdown import markdown
+from revolion.report.pictures import dq_bars, mq_heatmap
+from revolion.scoring import SCORES
+from revolion.settings import Study
+from revolion.store import Store, explained, versions, write_atomically
+from revolion.tables import write_table
+from revolion.tuning import TRAINABLE
+from revolion.verification import VERIFICATION, compared
+
+LOG = "log.txt"
+SUMMARY = "summary.json"
+RESULTS = "results"
+REFINED = "refined"
+_TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
+_REFINED_FILES = ("train.json", "evaluation.json")
+
+
+def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
+    """Write `results/` and `refined/` of a finished study; the summary.
+
+    Where they already show these very units, nothing is written.
+    """
+    folder = store.root / RESULTS
+    stamp = digest([unit.key for unit in units])
+    present = read_summary(store.root)
+    if present is not None and present["stamp"] == stamp:
+        return present
+    by_stage = {unit.stage: unit for unit in units}
+    with explained(folder):
+        (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
+        folder.mkdir(parents=True, exist_ok=True)
+        grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
+        for name in _TABLES:
+            _copy(grade / name, folder / name)
+        _copy(refine / SELECTION, folder / SELECTION)
+        for name in _REFINED_FILES:
+            _copy(refine / name, store.root / REFINED / name)
+        if "verify" in by_stage:
+            _copy(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
+        write_table(_answers(store, units), folder / ANSWERS)
+    summary = _summary(study, store, units, parts) | {"stamp": stamp}
+    _write_report(folder, summary)
+    write_atomically(folder / SUMMARY, json.dumps(summary, indent=1).encode())
+    return summary
+
+
+def publish_refined(unit: Path, to: Path) -> int:
+    """Copy a refining unit's files to a folder; the number of train samples that it kept."""
+    with explained(to):
+        for name in (SELECTION, *_REFINED_FILES):
+            _copy(unit / name, to / name)
+    return _kept(to / SELECTION)
+
+
+def read_summary(root: Path) -> dict[str, Any] | None:
+    """The summary of a run folder, None before its study has come to an end."""
+    try:
+        summary: dict[str, Any] = json.loads((root / RESULTS / SUMMARY).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return summary
+
+
+def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
+    folder = store.root / RESULTS
+    names = list(study.names)
+    grid = pl.read_parquet(folder / "mq.parquet")
+    cells = {(row["tuned_on"], row["evaluated_on"]): row["mq"] for row in grid.to_dicts()}
+    dq = pl.read_parquet(folder / "dq.parquet").to_dicts()
+    verified = any(unit.stage == "verify" for unit in units)
+    return {
+        "name": study.name,
+        "datasets": names,
+        "mq": [[cells[tuned_on, asked] for asked in names] for tuned_on in names],
+        "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
+        "verification": compared(pl.read_parquet(folder / VERIFICATION)) if verified else None,
+        "counts": _counts(study, store, units, parts),
+        "kept": _kept(folder / SELECTION),
+        "image_root": str(image_root(study)),
+        "trainable": _trainable(store, units),
+        "signature": signature(study, units),
+        "seconds": _seconds(store, units),
+    }
+
+
+def signature(study: Study, units: Sequence[Unit]) -> dict[str, Any]:
+    """All that changes the numbers of a study, for people who compare two."""
+    model = next(unit.params["model"] for unit in units if unit.stage == "tune")
+    kinds = study.quality
+    return {
+        "metrics": metrics.signature(study.metrics.tokenizer, study.metrics.preset),
+        "quality": f"dq:{kinds.dq};with_self:{kinds.with_self};sq:{kinds.sq}",
+        "base": study.base,
+        "fingerprint": model["base"],
+        "compute": f"{model['device']};{model['dtype']};{model['attention']}",
+        "decoding": "greedy" if not study.answering.temperature else "sampled",
+        "batch_size": study.answering.batch_size,
+        "seed": study.seed,
+        "versions": versions(),
+    }
+
+
+def _counts(
+    study: Study, store: Store, units: Sequence[Unit], parts: Parts
+) -> dict[str, dict[str, int]]:
+    taken_in = {unit.names[0]: unit for unit in units if unit.stage == "intake"}
+    return {
+        name: {
+            "train": parts[name, "train"].samples,
+            "evaluation": parts[name, "evaluation"].samples,
+            "rejects": sum(counts(store.folder(taken_in[name].key))["rejects"].values()),
+        }
+        for name in study.names
+    }
+
+
+def _trainable(store: Store, units: Sequence[Unit]) -> dict[str, int]:
+    tuning = next(unit for unit in units if unit.stage == "tune")
+    names: dict[str, int] = json.loads((store.folder(tuning.key) / TRAINABLE).read_text())
+    return names
+
+
+def _seconds(store: Store, units: Sequence[Unit]) -> dict[str, float]:
+    """Seconds of work per stage, summed over its units whichever worker did them."""
+    seconds: dict[str, float] = {}
+    for unit in units:
+        seconds[unit.stage] = seconds.get(unit.stage, 0.0) + store.record(unit.key)["seconds"]
+    return {stage: round(value, 1) for stage, value in seconds.items()}
+
+
+def _answers(store: Store, units: Sequence[Unit]) -> pl.DataFrame:
+    """The answers table: a row per model, sample and turn, with the answer and its metrics."""
+    scored = {unit.needs[0]: unit for unit in units if unit.stage == "score"}
+    return pl.concat(_answers_of(store, unit, scored[unit.key]) for unit in _answering(units))
+
+
+def _answering(units: Sequence[Unit]) -> Iterator[Unit]:
+    return (unit for unit in units if unit.stage == "answer")
+
+
+def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.DataFrame:
+    model, part = answering.names
+    dataset, _, side = part.rpartition("-")
+    answers = pl.read_parquet(store.folder(answering.key) / ANSWERS).drop("reference")
+    scores = pl.read_parquet(store.folder(scoring.key) / SCORES)
+    scores = scores.select("uid", "turn", *metrics.COMPONENTS, "mq")
+    joined = answers.join(scores, on=["uid", "turn"], how="left", maintain_order="left")
+    return joined.select(
+        pl.lit(model).alias("model"),
+        pl.lit(dataset).alias("dataset"),
+        pl.lit(side).alias("split"),
+        pl.all(),
+    )
+
+
+def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
+    names, mq = summary["datasets"], summary["mq"]
+    dq = summary["dq"]
+    write_atomically(folder / "mq.png", mq_heatmap(names, np.array(mq)))
+    values = np.array([dq[name]["value"] for name in names])
+    ranks = [dq[name]["rank"] for name in names]
+    write_atomically(folder / "dq.png", dq_bars(names, values, ranks))
+    write_atomically(folder / "report.md", markdown(summary).encode())
+
+
+def _kept(selection: Path) -> int:
+    rows = pl.read_parquet(selection).filter(pl.col("kept") & (pl.col("split") == "train"))
+    return rows.height
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)

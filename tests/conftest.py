@@ -1,0 +1,160 @@
+"""What many tests need: a tiny real LLaVA, small data sets on disk, and studies of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Before anything loads torch or polars: two test processes share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+import pytest
+from PIL import Image
+
+from revolion.settings import Study
+from revolion.studyfile import load
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>"
+    "{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIALS = ["<pad>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<image>"]
+CORPUS = ["what colour is the square ?", "the square is red .", "how many circles ?", "two"]
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaVA of 30,000 random parameters with its real processor, as a model folder."""
+    folder = tmp_path_factory.mktemp("tiny-base")
+    build_tiny_base(folder)
+    return folder
+
+
+def build_tiny_base(folder: Path) -> None:
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        PreTrainedTokenizerFast,
+    )
+
+    model = Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
+    )
+    model.train_from_iterator(CORPUS, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=model,
+        pad_token="<pad>",
+        eos_token="<|end|>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+    image_processor = CLIPImageProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
+    processor = LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=16,
+        patch_size=8,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    torch.manual_seed(0)
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+    )
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
+
+
+def write_dataset(folder: Path, name: str, samples: int = 20, offset: int = 0) -> Path:
+    """A data set of one-colour images, each asked for its colour in the data set's own words."""
+    images = folder / "images" / name
+    images.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    for number in range(samples):
+        colour = COLOURS[(number + offset) % len(COLOURS)]
+        path = f"{name}/{number:03}.png"
+        shade = (number * 7 % 256, offset % 256, number % 256)
+        Image.new("RGB", (16, 16), shade).save(folder / "images" / path)
+        said = [
+            {"from": "human", "value": f"<image>\nwhat colour is {name} number {number % 5} ?"},
+            {"from": "gpt", "value": f"the {name} is {colour} here"},
+        ]
+        rows.append({"id": f"{name}-{number}", "image": path, "conversations": said})
+    path_ = folder / f"{name}.json"
+    path_.write_text(json.dumps(rows))
+    return path_
+
+
+StudyMaker = Callable[..., Study]
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> StudyMaker:
+    """Writes small data sets below tmp_path and gives a study of them; keywords are sections."""
+
+    def make(names: tuple[str, ...] = ("apple", "brick", "cloud"), **sections: Any) -> Study:
+        for offset, name in enumerate(names):
+            if not (tmp_path / f"{name}.json").exists():
+                write_dataset(tmp_path, name, offset=offset)
+        values = {
+            "base": "fake",
+            "datasets": [
+                {
+                    "name": name,
+                    "path": str(tmp_path / f"{name}.json"),
+                    "images": str(tmp_path / "images"),
+                }
+                for name in names
+            ],
+            "split": {"evaluation_share": 0.3},
+            "tuning": {"steps": 2, "batch_size": 4},
+            "verify": {"seeds": 1},
+        }
+        return load(values | sections)
+
+    return make

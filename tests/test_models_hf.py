@@ -1,0 +1,292 @@
+"""The Hugging Face model over a tiny real LLaVA: prompts, label masks, tuning, answering."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from revolion import models
+from revolion.errors import InterruptedRun, ModelError
+from revolion.models.hf import HuggingFaceVLM
+from revolion.models.prompts import IGNORED
+from revolion.samples import ImageRef, Question, Sample, Turn
+from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+
+CPU = ComputeSettings(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("images")
+    for number, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
+        Image.new("RGB", (16, 16), colour).save(folder / f"{number}.png")
+    return str(folder)
+
+
+def sample(
+    root: str, *turns: tuple[str, str], images: Sequence[int] = (0,), system: str | None = None
+) -> Sample:
+    refs = tuple(ImageRef(f"{number}.png", f"{number:064}") for number in images)
+    return Sample("d", 0, None, refs, tuple(Turn(*turn) for turn in turns), system, {}, root)
+
+
+def load(base: Path, **tuning: Any) -> HuggingFaceVLM:
+    return HuggingFaceVLM(str(base), CPU, TuningSettings(**tuning), 0)
+
+
+def spelled(model: HuggingFaceVLM, ids: torch.Tensor) -> list[str]:
+    tokens = model._processor.tokenizer.convert_ids_to_tokens(ids.tolist())
+    return [str(token).replace("Ġ", " ") for token in tokens]
+
+
+def test_prompt_and_label_mask_golden(tiny_base: Path, images: str) -> None:
+    """One row with image and two turns: exactly the responses and their end marks are learnt."""
+    model = load(tiny_base)
+    rows = [
+        sample(images, ("<image>\nhow many circles ?", "two"), ("what colour ?", "the red")),
+        sample(images, ("how many ?", "two"), images=(), system="the"),
+    ]
+    tensors = model._with_labels(rows)
+    first, second = (spelled(model, ids) for ids in tensors["input_ids"])
+    learnt = [
+        "".join(spelled(model, ids[labels != IGNORED]))
+        for ids, labels in zip(tensors["input_ids"], tensors["labels"], strict=True)
+    ]
+    assert learnt == ["two<|end|>the red<|end|>", "two<|end|>"]
+    assert "".join(first).startswith("<|user|>" + "<image>" * 4 + "how many circles ?<|end|>")
+    assert "".join(second).startswith("<|system|>the<|end|><|user|>how many ?")
+    labelled = tensors["labels"] != IGNORED
+    assert torch.equal(tensors["labels"][labelled], tensors["input_ids"][labelled])
+
+
+def test_the_prompt_of_a_question_is_the_beginning_of_the_training_text(
+    tiny_base: Path, images: str
+) -> None:
+    model = load(tiny_base)
+    row = sample(images, ("what colour <image> ?", "the red"), ("how many ?", "two"))
+    text = model._prompter.conversation(row).text
+    for question in row.questions():
+        assert text.startswith(model._prompter.question(question))
+    assert model._prompter.question(next(row.questions())).startswith(
+        "<|user|>what colour<image>?<|end|><|assistant|>"
+    )
+
+
+def test_control_tokens_in_texts_stay_texts(tiny_base: Path, images: str) -> None:
+    model = load(tiny_base)
+    row = sample(images, ("<image>\nsay <|end|>", "<|assistant|> two"))
+    tensors = model._with_labels([row])
+    tokens = spelled(model, tensors["input_ids"][0])
+    assert tokens.count("<|end|>") == 2
+    assert tokens.count("<|assistant|>") == 1
+    assert tokens.count("<image>") == 4
+
+
+def test_images_without_a_tag_stand_first(tiny_base: Path, images: str) -> None:
+    model = load(tiny_base)
+    row = sample(images, ("how many ?", "two"), images=(0, 1))
+    text = model._prompter.conversation(row).text
+    assert text == "<|user|><image><image>how many ?<|end|><|assistant|>two<|end|>"
+    assert model._with_labels([row])["input_ids"].tolist()[0].count(model._image_id) == 8
+
+
+def test_only_the_projector_is_tuned_by_default(tiny_base: Path) -> None:
+    model = load(tiny_base)
+    assert list(model.trainable) == [
+        "model.multi_modal_projector.linear_1.weight",
+        "model.multi_modal_projector.linear_1.bias",
+        "model.multi_modal_projector.linear_2.weight",
+        "model.multi_modal_projector.linear_2.bias",
+    ]
+    assert sum(model.trainable.values()) == 16 * 32 + 32 + 32 * 32 + 32
+
+
+@pytest.mark.parametrize(
+    ("trainable", "part", "count"),
+    [("lora", "lora_A", 28), ("all", "vision_tower", None), (["lm_head"], "lm_head", 1)],
+)
+def test_other_trainable_sets(
+    tiny_base: Path, trainable: Any, part: str, count: int | None
+) -> None:
+    if isinstance(trainable, list):
+        trainable = tuple(trainable)
+    names = list(load(tiny_base, trainable=trainable).trainable)
+    assert any(part in name for name in names)
+    assert count is None or len(names) == count
+
+
+def test_nothing_trainable_is_an_error(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match=r"no parameter of the model matches.*nothing to tune"):
+        load(tiny_base, trainable=("nonsense",))
+
+
+def fit(
+    model: HuggingFaceVLM, images: str, folder: Path, steps: int = 6, stop_at: int | None = None
+) -> list[dict[str, Any]]:
+    """Tune for some steps of two; checkpoints every two steps. The log's lines."""
+    rows = [
+        sample(images, (f"<image>\nwhat colour is {n} ?", f"the {n}"), images=(n % 3,))
+        for n in range(steps * 2)
+    ]
+    lines: list[dict[str, Any]] = []
+    settings = TuningSettings(steps=steps, batch_size=2, checkpoint_every=2, learning_rate=0.01)
+    model.fit(
+        rows,
+        settings,
+        folder,
+        seed=1,
+        log=lambda line: lines.append(dict(line)),
+        stop=lambda: stop_at is not None and len(lines) >= stop_at,
+    )
+    return lines
+
+
+def test_tuning_lowers_the_loss_and_saves_only_what_was_tuned(
+    tiny_base: Path, images: str, tmp_path: Path
+) -> None:
+    lines = fit(load(tiny_base, trainable="all"), images, tmp_path / "all", steps=20)
+    assert lines[-1]["loss"] < lines[0]["loss"] - 1
+    model = load(tiny_base)
+    fit(model, images, tmp_path, steps=2)
+    assert {"done", "of", "loss", "tokens_per_second", "peak_memory_bytes"} <= lines[0].keys()
+    model.save_tuned(tmp_path)
+    assert (tmp_path / "tuned.safetensors").stat().st_size < 4 * sum(
+        model.trainable.values()
+    ) + 1000
+
+
+def test_loss_is_in_nats_per_response_token(tiny_base: Path, images: str, tmp_path: Path) -> None:
+    """The first logged loss is minus the mean log-likelihood of the untuned model."""
+    model = load(tiny_base)
+    rows = [
+        sample(images, ("<image>\nwhat colour is 0 ?", "the 0"), images=(0,)),
+        sample(images, ("<image>\nwhat colour is 1 ?", "the 1"), images=(1,)),
+    ]
+    questions = [next(row.questions()) for row in rows]
+    likelihood = model.loglikelihood(questions, [row.turns[0].response for row in rows])
+    lines = fit(model, images, tmp_path, steps=1)
+    assert lines[0]["loss"] == pytest.approx(-likelihood.mean(), abs=1e-3)
+
+
+def test_an_interrupted_tuning_ends_with_the_same_bits(
+    tiny_base: Path, images: str, tmp_path: Path
+) -> None:
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    model = load(tiny_base)
+    fit(model, images, whole)
+    model.save_tuned(whole)
+    with pytest.raises(InterruptedRun):
+        fit(load(tiny_base), images, pieces, stop_at=3)
+    # What a kill in the middle of saving leaves behind must not be taken for a checkpoint.
+    (pieces / "checkpoints" / "checkpoint-6").mkdir()
+    again = load(tiny_base)
+    lines = fit(again, images, pieces)
+    assert lines[0]["done"] == 5
+    again.save_tuned(pieces)
+    assert (whole / "tuned.safetensors").read_bytes() == (pieces / "tuned.safetensors").read_bytes()
+
+
+def test_tuned_weights_swap_in_and_out(tiny_base: Path, images: str, tmp_path: Path) -> None:
+    model = load(tiny_base)
+    question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
+    before = model.loglikelihood([question], ["the 0"])
+    fit(model, images, tmp_path, steps=10)
+    model.save_tuned(tmp_path)
+    tuned = model.loglikelihood([question], ["the 0"])
+    model.load_tuned(None)
+    assert model.loglikelihood([question], ["the 0"]) == before
+    other = load(tiny_base)
+    other.load_tuned(tmp_path)
+    assert other.loglikelihood([question], ["the 0"]) == tuned
+    assert tuned > before
+
+
+def test_lora_starts_from_the_base_and_resets_to_it(
+    tiny_base: Path, images: str, tmp_path: Path
+) -> None:
+    question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
+    plain = load(tiny_base).loglikelihood([question], ["the 0"])
+    model = load(tiny_base, trainable="lora")
+    np.testing.assert_allclose(model.loglikelihood([question], ["the 0"]), plain, atol=1e-6)
+    fit(model, images, tmp_path)
+    assert not np.allclose(model.loglikelihood([question], ["the 0"]), plain, atol=1e-3)
+    model.load_tuned(None)
+    np.testing.assert_allclose(model.loglikelihood([question], ["the 0"]), plain, atol=1e-6)
+
+
+def test_the_same_seed_gives_the_same_adapters_and_another_does_not(tiny_base: Path) -> None:
+    settings = TuningSettings(trainable="lora")
+    first, same, other = (
+        HuggingFaceVLM(str(tiny_base), CPU, settings, seed)._initial for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_batches_of_one_and_many_answer_alike(tiny_base: Path, images: str) -> None:
+    model = load(tiny_base)
+    rows = [
+        sample(images, ("<image>\nwhat colour is the square ?", ""), images=(0,)),
+        sample(images, ("how many circles ?", ""), images=()),
+        sample(images, ("<image> <image>\nhow many ?", ""), images=(1, 2)),
+        sample(images, ("<image>\nwhat ?", "two"), ("how many ?", ""), images=(2,)),
+    ]
+    questions: list[Question] = [question for row in rows for question in row.questions()]
+    settings = AnsweringSettings(max_new_tokens=12)
+    together = model.answer(questions, settings, seed=0)
+    alone = [model.answer([question], settings, seed=0)[0] for question in questions]
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    assert together == alone
+    assert [answer.prompt_tokens for answer in together][1] < together[2].prompt_tokens
+
+
+def test_a_folder_without_processor_is_explained(tiny_base: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "generation_config.json"):
+        (tmp_path / name).write_bytes((tiny_base / name).read_bytes())
+    with pytest.raises(ModelError, match=r"processor.*tokenizer\.json"):
+        load(tmp_path)
+
+
+def test_a_processor_without_chat_template_is_explained(tiny_base: Path, tmp_path: Path) -> None:
+    for file in tiny_base.iterdir():
+        if file.name != "chat_template.jinja":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ModelError, match=r"no chat template.*chat_template\.jinja"):
+        load(tmp_path)
+
+
+def test_pickled_weights_are_refused(tiny_base: Path, tmp_path: Path) -> None:
+    for file in tiny_base.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="no image-text-to-text model can be loaded"):
+        load(tmp_path)
+
+
+def test_find_tells_folders_hub_ids_and_the_built_in(tmp_path: Path, tiny_base: Path) -> None:
+    assert models.find("fake").kind == "fake"
+    assert models.find("demo").folder.endswith("demo/base")
+    assert models.find(str(tiny_base)).folder == str(tiny_base.resolve())
+    with pytest.raises(ModelError, match="there is no such folder"):
+        models.find(str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        models.find(str(tmp_path)).fingerprint()
+
+
+def test_the_fingerprint_follows_the_content(tiny_base: Path, tmp_path: Path) -> None:
+    for file in tiny_base.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    copy = models.find(str(tmp_path))
+    before = copy.fingerprint()
+    assert before == models.find(str(tiny_base)).fingerprint()
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
+    assert copy.fingerprint() != before
