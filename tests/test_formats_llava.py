@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -500,3 +501,16 @@ def test_a_sample_made_by_hand_or_changed_is_written_in_the_plain_form(path: Pat
     surrogate = Sample("set", 0, None, (), (Turn("Q", "\ud800"),))
     with pytest.raises(DataError, match="row 0: an unpaired surrogate"):
         llava.write([surrogate], path)
+
+
+def test_the_page_on_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its table lists what there is, and its example runs."""
+    page = (Path(__file__).parent.parent / "docs" / "formats.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", page.split("##")[0], re.MULTILINE)
+    assert listed == list(formats.FORMATS)
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "data").mkdir()
+    source = stored(tmp_path / "data" / "detail.json", *DIALECTS)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert (tmp_path / "copy.json").read_bytes() == source.read_bytes()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import struct
 import threading
 import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -311,3 +313,11 @@ def test_an_animation_shows_its_first_frame(root: Path) -> None:
         frames[0].save(root / name, save_all=True, append_images=frames[1:], lossless=True)
         assert check(root, name, MOST).verdict == "ok"
         assert open_rgb(root, name, MOST).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_the_page_on_images_lists_every_verdict() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "images.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|.*\| (yes|no) \|$", page, re.MULTILINE)
+    assert {verdict: use == "yes" for verdict, use in listed} == {
+        verdict: usable(verdict) for verdict in get_args(Verdict)
+    }

@@ -81,7 +81,7 @@ def take_in(
     is where it should be, or under ``fail`` for the first that can't be used; StoreError if the
     tables can't be written.
     """
-    _require_source(source)
+    require_source(source)
     layout = format or formats.detect(source)
     intake = _Intake(images or source.parent, policy, max_pixels, threads, progress)
     samples = intake.readable(formats.read(source, name, layout))
@@ -171,8 +171,8 @@ class _Intake:
             there = "" if self._root.is_dir() else ", which is no folder"
             raise ImageError(
                 f"none of the {len(self._records)} images is below the image root{there}; the"
-                f" first is '{first.path[:200]}' ({first.verdict}). Set `images:` to the folder that"
-                " such paths start from",
+                f" first is '{first.path[:200]}' ({first.verdict}). Set `images:` to the folder"
+                " that such paths start from",
                 self._root,
             )
 
@@ -251,7 +251,7 @@ def _draw(sample: Sample, seed: int) -> float:
     return uniform("limit", seed, json.dumps([images, sample.system, turns]))
 
 
-def _require_source(source: Path) -> None:
+def require_source(source: Path) -> None:
     if source.exists():
         return
     parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))
