@@ -95,7 +95,7 @@ def dq_bars(
     notes = [f"{bars[place]:.3f}" + (f"  #{ranks[place]}" if ranks else "") for place in order]
     axes.bar_label(drawn, notes, padding=4, fontsize=9, color=_INK)
     axes.set_yticks(range(size), [_label(names[place]) for place in order], parse_math=False)
-    axes.invert_yaxis()
+    axes.set_ylim(size - 0.4, -0.6)
     axes.set_xlim(0.0, max(float(bars.max()), 1e-6) * 1.18)
     axes.set_xlabel(label)
     axes.set_title("Dataset Quality (DQ)", loc="left", color=_INK)
