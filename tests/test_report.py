@@ -63,7 +63,8 @@ def many(size: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 30])
 def test_pictures_of_few_and_many_data_sets(size: int) -> None:
-    names = [f"a_rather_long_name_of_data_set_{number}_$x^2$_猫\n" * 2 for number in range(size)]
+    # Math that could not be typeset, letters that the font lacks, line ends, and all too long.
+    names = [f"$\\frac{{$_猫\n_a_rather_long_name_of_data_set_{number}" for number in range(size)]
     mq = np.random.default_rng(0).uniform(size=(size, size))
     for png in (mq_heatmap(names, mq), dq_bars(names, mq[0], list(range(1, size + 1)))):
         height, width, _ = pixels(png).shape
@@ -180,3 +181,17 @@ def test_facts_are_names_and_values() -> None:
     text = terminal([facts({"threads": 2, "GPU": None, "[path]": "/x"}, title="doctor")])
     for part in ("doctor", "threads   2", "GPU       None", "[path]    /x"):
         assert part in text
+
+
+def test_arms_of_one_seed_without_a_refined_one() -> None:
+    arms = {"full": SUMMARY["verification"]["full"]}
+    page = markdown(SUMMARY | {"verification": arms})
+    assert "| mean MQ | 0.6000 |" in page
+    assert "seeds" not in page
+    assert "refined -" not in page
+
+
+def test_a_matrix_too_large_for_numbers_is_drawn_without() -> None:
+    names = [str(number) for number in range(37)]
+    shape = pixels(mq_heatmap(names, np.eye(37))).shape
+    assert max(shape) < 3000
