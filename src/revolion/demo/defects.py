@@ -5,7 +5,7 @@ Only samples on the train side are touched, so the evaluation parts stay clean r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from revolion.digests import seed_of, uniform
@@ -25,7 +25,7 @@ Responses = tuple[str, ...]
 
 
 def choose(
-    ids: Sequence[str], *, share: float, defects: Sequence[str], dataset: str, seed: int
+    ids: Sequence[str], *, share: float, kinds: Sequence[str], dataset: str, seed: int
 ) -> dict[str, str]:
     """Which of the samples get which defect: {id: defect}, ``round(share * len(ids))`` of them.
 
@@ -34,19 +34,19 @@ def choose(
     """
     if not 0 <= share <= 1:
         raise SettingsError(f"noise: expected a share from 0 to 1, found {share}")
-    unknown = [name for name in defects if name not in DEFECTS]
-    if unknown or (share > 0 and not defects):
+    unknown = [kind for kind in kinds if kind not in DEFECTS]
+    if unknown or (share > 0 and not kinds):
         raise SettingsError(
             f"defects: found {unknown[0] if unknown else 'none'!r}, available: {', '.join(DEFECTS)}"
         )
     order = sorted(ids, key=lambda name: uniform("noise", seed, dataset, name))
     hit = order[: round(share * len(ids))]
-    return {name: defects[number % len(defects)] for number, name in enumerate(hit)}
+    return {name: kinds[number % len(kinds)] for number, name in enumerate(hit)}
 
 
 def swap(
-    responses: dict[str, Responses],
-    alike: dict[str, tuple[str, ...]],
+    responses: Mapping[str, Responses],
+    alike: Mapping[str, tuple[str, ...]],
     chosen: Sequence[str],
 ) -> dict[str, Responses]:
     """New responses for the chosen ids, exchanged between samples.
@@ -87,8 +87,8 @@ def shuffle(responses: Responses, *names: object) -> Responses:
 def _first_different(
     name: str,
     others: Sequence[str],
-    responses: dict[str, Responses],
-    alike: dict[str, tuple[str, ...]],
+    responses: Mapping[str, Responses],
+    alike: Mapping[str, tuple[str, ...]],
 ) -> str | None:
     return next(
         (
