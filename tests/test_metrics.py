@@ -51,10 +51,10 @@ def test_meteor_equals_the_jar_with_the_same_stages_and_function_words() -> None
     gap = np.abs(found - expected)
     long = np.array([max(len(text.split()) for text in group) > 25 for group in REFERENCES])
     assert gap[~long].max() < 1e-12
-    assert (gap > 1e-12).sum() <= 5
-    assert gap.max() < 0.0101
+    assert (gap > 1e-12).sum() <= 3
+    assert gap.max() < 0.007
     corpus = metrics.corpus_score(ANSWERS, REFERENCES, tokenizer="none")["meteor"]
-    assert corpus == pytest.approx(GOLDEN["corpus"]["meteor"], abs=1e-4)
+    assert corpus == pytest.approx(GOLDEN["corpus"]["meteor"], abs=2e-4)
 
 
 def test_repeated_and_missing_words() -> None:

@@ -14,9 +14,9 @@ then the smallest sum of distances; a beam over the reference's words looks for 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +79,8 @@ class _Match(NamedTuple):
 class _Path(NamedTuple):
     """One way through the reference's words so far; paths are ranked by the first three, low first.
 
-    METEOR ranks by a match's whole weight, so a word that matches by its stem only counts 0 here.
+    METEOR ranks by a match's whole weight, so a word that matches by its stem only counts 0 here;
+    and a chunk counts when it ends, not while it may still grow.
     """
 
     shortfall: int  # minus the number of exact matches
@@ -87,24 +88,6 @@ class _Path(NamedTuple):
     distance: int
     taken: int  # the answer's places in use, as bits
     matches: tuple[_Match, ...]
-
-    def extended(self, match: _Match, distance: int) -> _Path:
-        chunks = self.chunks + 1
-        if self.matches:
-            last = self.matches[-1]
-            if last.reference == match.reference - 1 and last.answer == match.answer - 1:
-                chunks -= 1
-        return _Path(
-            self.shortfall - (match.stage == 0),
-            chunks,
-            distance,
-            self.taken | 1 << match.answer,
-            (*self.matches, match),
-        )
-
-
-_START = _Path(0, 0, 0, 0, ())
-_by_rank = itemgetter(0, 1, 2)
 
 
 def statistics(
@@ -183,61 +166,73 @@ def _row(answer: _Text, reference: _Text) -> list[int]:
     for side, text in (("answer", answer), ("reference", reference)):
         counts[f"meteor_{side}_function"] = sum(text.function)
         counts[f"meteor_{side}_content"] = len(text.words) - sum(text.function)
-    path = _align(answer, reference)
-    for match in path.matches:
+    matches = _align(answer, reference)
+    for match in matches:
         for side, text, place in (
             ("answer", answer, match.answer),
             ("reference", reference, match.reference),
         ):
             kind = _KINDS[text.function[place]]
             counts[f"meteor_{STAGES[match.stage]}_{side}_{kind}"] += 1
-    counts["meteor_chunks"] = path.chunks
-    whole = len(path.matches) == len(answer.words) == len(reference.words)
-    counts["meteor_unbroken"] = int(whole and path.chunks == 1)
+    chunks = _chunks(matches)
+    counts["meteor_chunks"] = chunks
+    whole = len(matches) == len(answer.words) == len(reference.words)
+    counts["meteor_unbroken"] = int(whole and chunks == 1)
     return list(counts.values())
 
 
-def _align(answer: _Text, reference: _Text) -> _Path:
-    """The chosen matches, in the reference's order, and how many chunks they make."""
-    path = _START
+def _align(answer: _Text, reference: _Text) -> tuple[_Match, ...]:
+    """The chosen matches, in the reference's order."""
     if answer.words == reference.words:
-        for place in range(len(answer.words)):
-            path = path.extended(_Match(place, place, 0), 0)
-        return path
+        return tuple(_Match(place, place, 0) for place in range(len(answer.words)))
     candidates = _candidates(answer, reference)
     claims = Counter(match.answer for options in candidates for match in options)
-    paths = [path]
-    for options in candidates:
-        if len(options) == 1 and claims[options[0].answer] == 1:
-            match = options[0]
-            paths = [path.extended(match, path.distance + _distance(match)) for path in paths]
-        else:
-            paths.sort(key=_by_rank)
-            paths = list(_steps(paths[:BEAM], options))
-    return min(paths, key=_by_rank)
+    paths = [_Path(0, 0, 0, 0, ())]
+    for place, options in enumerate(candidates):
+        sure = len(options) == 1 and claims[options[0].answer] == 1
+        paths = _step(paths, place, options, may_skip=not sure)
+    return paths[0].matches
 
 
-def _steps(paths: Sequence[_Path], options: Sequence[_Match]) -> Iterator[_Path]:
-    """Every path with every match whose word is free, then the path that skips this word.
+def _step(
+    paths: Sequence[_Path], place: int, options: Sequence[_Match], may_skip: bool
+) -> list[_Path]:
+    """The best ``BEAM`` ways to go on from the paths at one word of the reference, ranked.
 
-    A path's ways on add up their distances one after the other. That looks odd, but it decides
-    ties, and black-box runs of METEOR 1.5 show it.
+    Each path goes on with every match whose word is free and, last, without one. Its ways add up
+    their distances one after the other, and equals keep their order. Both look odd, but they decide
+    ties, and black-box runs of METEOR 1.5 show them.
     """
+    ways: list[tuple[int, int, int, int, _Path, _Match | None]] = []
     for path in paths:
+        last = (
+            path.matches[-1] if path.matches and path.matches[-1].reference == place - 1 else None
+        )
         distance = path.distance
         for match in options:
-            if not path.taken >> match.answer & 1:
-                distance += _distance(match)
-                yield path.extended(match, distance)
-        yield path._replace(distance=distance)
+            if path.taken >> match.answer & 1:
+                continue
+            distance += abs(place - match.answer)
+            shortfall = path.shortfall - (match.stage == 0)
+            chunks = path.chunks + (last is not None and last.answer != match.answer - 1)
+            ways.append((shortfall, chunks, distance, len(ways), path, match))
+        if may_skip:
+            chunks = path.chunks + (last is not None)
+            ways.append((path.shortfall, chunks, distance, len(ways), path, None))
+    ways.sort()  # the fourth number is unique, so nothing after it is ever compared
+    return [_arrived(*way) for way in ways[:BEAM]]
 
 
-def _distance(match: _Match) -> int:
-    return abs(match.reference - match.answer)
+def _arrived(
+    shortfall: int, chunks: int, distance: int, _: int, path: _Path, match: _Match | None
+) -> _Path:
+    taken = path.taken if match is None else path.taken | 1 << match.answer
+    matches = path.matches if match is None else (*path.matches, match)
+    return _Path(shortfall, chunks, distance, taken, matches)
 
 
 def _candidates(answer: _Text, reference: _Text) -> list[list[_Match]]:
-    """Per word of the reference that has any: its exact matches, then its stem matches."""
+    """For each word of the reference its exact matches, then its stem matches."""
     places: dict[str, list[int]] = {}
     for place, stem in enumerate(answer.stems):
         places.setdefault(stem, []).append(place)
@@ -247,6 +242,14 @@ def _candidates(answer: _Text, reference: _Text) -> list[list[_Match]]:
             _Match(number, place, int(answer.words[place] != word))
             for place in places.get(stem, ())
         ]
-        if found:
-            candidates.append(sorted(found, key=lambda match: match.stage))
+        candidates.append(sorted(found, key=lambda match: match.stage))
     return candidates
+
+
+def _chunks(matches: Sequence[_Match]) -> int:
+    """The number of runs that are adjacent and in the same order in both texts."""
+    follows = sum(
+        after.reference == before.reference + 1 and after.answer == before.answer + 1
+        for before, after in pairwise(matches)
+    )
+    return len(matches) - follows
