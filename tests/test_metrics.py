@@ -257,3 +257,12 @@ def test_no_answers_have_no_corpus_score() -> None:
         metrics.corpus_score([], [])
     with pytest.raises(ValueError, match="no 'segments'"):
         metrics.corpus_from_statistics({})
+
+
+def test_the_example_in_the_docs_runs() -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "metrics.md").read_text("utf-8")
+    names: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], names)
+    assert 0 < names["scores"]["mq"][0] < 1
+    for name in metrics.PRESETS | dict.fromkeys([*metrics.TOKENIZERS, "rouge_l_sum"]):
+        assert f"`{name}`" in page

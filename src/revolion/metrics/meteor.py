@@ -7,7 +7,7 @@ normaliser and its list of function words are not here, so the numbers are near 
 the same, and the signature says so.
 
 An alignment pairs each word with at most one word of the other text. Of all alignments the one
-wanted has the most matched words, then the fewest chunks (runs that are adjacent in both texts),
+wanted has the most exact matches, then the fewest chunks (runs that are adjacent in both texts),
 then the smallest sum of distances; a beam over the reference's words looks for it.
 """
 
