@@ -99,7 +99,7 @@ def build_tiny_base(folder: Path) -> None:
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=int(tokenizer.vocab["<image>"]),
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
     )

@@ -1,0 +1,139 @@
+"""The plan: which units there are, and which of them a change renews."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from revolion.plan import Part, Parts, Unit, plan
+from revolion.settings import Study
+from revolion.studyfile import parse
+
+
+def study(names: str = "abc", **sections: Any) -> Study:
+    datasets = [{"name": name, "path": f"{name}.json"} for name in names]
+    return parse({"datasets": datasets, "verify": {"seeds": 2}} | sections, "study.yaml")
+
+
+def parts(names: str = "abc", **contents: str) -> Parts:
+    return {
+        (name, side): Part(
+            name, side, f"split/all/x/{name}-{side}.parquet", contents.get(name, name), 40, 50, 900
+        )
+        for name in names
+        for side in ("train", "evaluation")
+    }
+
+
+def keys(given: Study, some: Parts | None = None, base: str = "base") -> dict[str, Unit]:
+    units = plan(given, some or parts("".join(given.names)), base)
+    return {unit.key: unit for unit in units}
+
+
+def renewed(before: dict[str, Unit], after: dict[str, Unit]) -> set[str]:
+    """The titles of the units that `after` has and `before` has not."""
+    return {after[key].title for key in after.keys() - before.keys()}
+
+
+def test_the_grid_is_whole() -> None:
+    units = plan(study(), parts(), "base")
+    titles = {unit.title for unit in units}
+    assert len(titles) == len(units)
+    for model in "abc":
+        assert f"tune {model}" in titles
+        for asked in "abc":
+            assert f"answer {model} {asked}-evaluation" in titles
+            assert (f"answer {model} {asked}-train" in titles) == (model != asked)
+    arms = {title for title in titles if title.startswith("tune arm")}
+    assert arms == {
+        f"tune arm-{arm}-{seed}"
+        for arm in ("full", "refined", "random", "bottom")
+        for seed in range(2)
+    }
+
+
+def test_every_unit_stands_behind_what_it_needs() -> None:
+    seen: set[str] = set()
+    for unit in plan(study(), parts(), "base"):
+        assert set(unit.needs) <= seen, unit.title
+        seen.add(unit.key)
+
+
+def test_another_data_set_adds_its_row_and_column_and_renews_what_follows() -> None:
+    before, after = keys(study("abc")), keys(study("abcd"))
+    new = renewed(before, after)
+    grid = {title for title in new if title.split()[0] in ("tune", "answer") and "arm" not in title}
+    models = {f"answer {model} d-{side}" for model in "abc" for side in ("train", "evaluation")}
+    assert grid == (
+        {"tune d", "answer d d-evaluation"}
+        | models
+        | {f"answer d {asked}-{side}" for asked in "abc" for side in ("train", "evaluation")}
+    )
+    assert {"grade all", "refine all", "verify all"} <= new
+
+
+def test_another_share_renews_nothing_of_the_grid_and_not_the_full_arm() -> None:
+    new = renewed(keys(study()), keys(study(refine={"keep": 0.3})))
+    assert {"refine all", "verify all", "tune arm-refined-0", "tune arm-random-1"} <= new
+    assert all("arm" in title or title in ("refine all", "verify all") for title in new)
+    assert not any("arm-full" in title for title in new)
+
+
+def test_settings_renew_what_they_can_change() -> None:
+    before = keys(study())
+    assert renewed(before, keys(study(compute={"workers": 2, "threads": 2}))) == set()
+    assert renewed(before, keys(study(tuning={"checkpoint_every": 7}))) == set()
+    assert renewed(before, keys(study(answering={"shard": 3}))) == set()
+    assert "tune a" in renewed(before, keys(study(tuning={"learning_rate": 0.1})))
+    answered = renewed(before, keys(study(answering={"max_new_tokens": 9})))
+    assert "answer a b-train" in answered
+    assert "tune a" not in answered
+    scored = renewed(before, keys(study(metrics={"preset": "families"})))
+    assert "score a b-train" in scored
+    assert not any(title.startswith("answer") and "arm" not in title for title in scored)
+    graded = renewed(before, keys(study(quality={"dq": "relative"})))
+    assert "grade all" in graded
+    assert "score a b-train" not in graded
+
+
+def test_another_base_and_another_seed_renew_everything() -> None:
+    before = keys(study())
+    assert len(renewed(before, keys(study(), base="other"))) == len(before)
+    assert len(renewed(before, keys(study(seed=1)))) == len(before)
+
+
+def test_changed_content_renews_its_row_and_column_only() -> None:
+    before = keys(study())
+    after = keys(study(), parts(b="changed"))
+    grid = {
+        t for t in renewed(before, after) if t.startswith(("tune", "answer")) and "arm" not in t
+    }
+    assert "tune b" in grid
+    assert "tune a" not in grid
+    assert "answer a b-train" in grid
+    assert "answer a c-train" not in grid
+
+
+def test_moved_data_of_equal_content_renews_nothing() -> None:
+    moved = {
+        key: Part(p.dataset, p.side, "elsewhere", p.content, p.samples, p.turns, p.characters)
+        for key, p in parts().items()
+    }
+    assert renewed(keys(study()), keys(study(), moved)) == set()
+
+
+def test_no_arms_no_verification() -> None:
+    titles = {unit.title for unit in plan(study(verify={"arms": []}), parts(), "base")}
+    assert not any("arm" in title or title == "verify all" for title in titles)
+    assert "refine all" in titles
+
+
+def test_arms_take_equal_steps_unless_told_otherwise() -> None:
+    def steps(**sections: Any) -> dict[str, int]:
+        units = plan(study(**sections), parts(), "base")
+        return {u.names[0]: u.work for u in units if u.stage == "tune" and "arm" in u.names[0]}
+
+    assert set(steps(tuning={"steps": 9}).values()) == {9}
+    assert set(steps(tuning={"epochs": 2, "batch_size": 10}).values()) == {24}
+    epochs = steps(verify={"epochs": 1, "seeds": 1}, tuning={"batch_size": 10})
+    assert epochs["arm-full-0"] == 12
+    assert epochs["arm-refined-0"] == 6
