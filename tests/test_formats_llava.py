@@ -148,6 +148,13 @@ def test_a_first_row_longer_than_the_head_that_shows_the_style(path: Path) -> No
     assert copied(path) == path.read_bytes()
 
 
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+def test_the_delete_character_is_escaped_like_its_file_does(path: Path, ensure_ascii: bool) -> None:
+    row = {"id": "\x7f", "conversations": TEXT}
+    path.write_text(json.dumps([row], ensure_ascii=ensure_ascii))
+    assert copied(path) == path.read_bytes()
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 words = texts.filter(lambda text: "<image>" not in text and text.strip() != "")
 values = st.recursive(
@@ -208,6 +215,18 @@ def test_real_files_come_back(tmp_path: Path, name: str) -> None:
         [one for one in found if isinstance(one, Sample)], tmp_path / "x", llava.style_of(source)
     )
     assert (tmp_path / "x").read_bytes() == source.read_bytes()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(values, max_size=5), st.integers(1, 40), st.sampled_from(STYLES))
+def test_any_array_reads_the_same_through_any_window(
+    found: list[Any], chunk: int, style: dict[str, Any]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_rows, "CHUNK", chunk)
+        path = Path(folder) / "rows"
+        path.write_text(json.dumps(found, **style), encoding="utf-8")
+        assert [row.value for row in json_rows.rows(path)] == found
 
 
 def said(*turns: tuple[str, Any]) -> list[dict[str, Any]]:
@@ -388,6 +407,15 @@ def test_windows_of_any_size_read_the_same(path: Path) -> None:
     path.write_text(json.dumps([*DIALECTS, 12345, 1.5e300, True], indent=1, ensure_ascii=False))
     found = [row.value for row in json_rows.rows(path)]
     assert found == [*DIALECTS, 12345, 1.5e300, True]
+
+
+@pytest.mark.parametrize("chunk", range(1, 12))
+def test_a_number_may_go_on_behind_the_window(
+    path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(json_rows, "CHUNK", chunk)
+    path.write_text("[1234, 5678.25, -9e9]")
+    assert [row.value for row in json_rows.rows(path)] == [1234, 5678.25, -9e9]
 
 
 def test_a_huge_row_is_scanned_a_constant_number_of_times(

@@ -307,6 +307,12 @@ def write() -> Callable[[Path, str], None]:
     return made
 
 
+def test_several_jpegs_in_a_file_are_a_jpeg(root: Path) -> None:
+    noise().save(root / "x.jpg", format="MPO", save_all=True, append_images=[noise()])
+    found = check(root, "x.jpg", MOST)
+    assert (found.verdict, found.kind) == ("ok", "JPEG")
+
+
 def test_an_animation_shows_its_first_frame(root: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
     for name in ("x.gif", "x.webp", "x.png", "x.tiff"):

@@ -132,7 +132,9 @@ def test_batches_don_t_show(home: Home, monkeypatch: pytest.MonkeyPatch) -> None
     home.store(*[row(number % 30, f"{'abx'[number % 3]}.png") for number in range(50)])
     found, rejects, records = home.take(), home.rejects(), home.records()
     monkeypatch.setattr("revolion.intake._BATCH", 7)
-    assert home.take() == found
+    told: list[int] = []
+    assert home.take(progress=told.append) == found
+    assert sum(told) == 3  # each image once
     assert home.rejects() == rejects
     assert home.records().equals(records)
 
@@ -156,6 +158,11 @@ def test_a_limit_is_a_stable_choice_by_content(home: Home) -> None:
     assert len(more & first) >= 15
     assert chosen(*rows, limit=20, seed=2) != first
     assert len(chosen(*rows, limit=1000)) == 100
+
+
+def test_of_equal_rows_a_limit_takes_the_first(home: Home) -> None:
+    home.store(row(0), row(0), row(0))
+    assert [sample.row for sample in home.take(limit=1)] == [0]
 
 
 def test_a_limit_looks_at_the_images_of_the_chosen_rows_only(home: Home) -> None:

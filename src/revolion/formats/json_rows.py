@@ -181,8 +181,7 @@ class _Array:
             except RecursionError:
                 raise self._broken("nested too deep to be decoded", self._at) from None
             else:
-                # A number that touches the window's end may go on behind it.
-                if end < len(self._window) or self._window[end - 1] in '}]"' or not self._widen():
+                if not (self._may_go_on(end) and self._widen()):
                     self._at = end
                     return Row(self._number, value, self._decoder.problem)
 
@@ -190,6 +189,11 @@ class _Array:
         """Whether more text could cure it; a break further back is final, so don't read on."""
         at_end = error.pos >= len(self._window) - _LONGEST_TOKEN
         return at_end or error.msg.startswith("Unterminated string")
+
+    def _may_go_on(self, end: int) -> bool:
+        """Whether what ends there could be a number whose rest is not in the window yet."""
+        at_end = end >= len(self._window) - _LONGEST_TOKEN
+        return at_end and self._window[end - 1] not in '}]"'
 
     def _widen(self) -> bool:
         """Let go of what is done and at least double the rest; False at the end of the file."""
