@@ -85,13 +85,14 @@ def prepare(
     ``run_units`` does the units that are due. Raises DataError, ImageError, SettingsError.
     """
     intake = intake_units(study)
+    split = plan.split(study, intake)
     for unit in intake:
         images = study.dataset(unit.names[0]).images
         assert images is not None  # a resolved study names every image root
         if store.done(unit.key) and stale(store.folder(unit.key), images):
             store.remove(unit.key)
+            store.remove(split.key)  # its key can't know: the annotations are as they were
     run_units(intake)
-    split = plan.split(study, intake)
     run_units([split])
     return [*intake, split], read_parts(store, split)
 

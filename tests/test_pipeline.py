@@ -1,0 +1,408 @@
+"""Whole studies with the fake model: results, resumption, renewal, interruption, failure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import revolion
+from revolion import pipeline, results, tuning
+from revolion.errors import (
+    BackendError,
+    DataError,
+    ImageError,
+    InterruptedRun,
+    RevolionError,
+    SettingsError,
+    StoreError,
+)
+from revolion.models.fake import FakeVLM
+from revolion.settings import Study
+from revolion.store import Store
+
+from .conftest import StudyMaker, write_dataset
+
+
+def fingerprints(run: Path) -> dict[str, str]:
+    """The digests of every table and refined file of a run."""
+    files = [*(run / "results").glob("*.parquet"), *(run / "refined").glob("*.json")]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def titles(run: Path) -> set[str]:
+    """What units the run folder holds, with their digests: stage/names/digest."""
+    return {str(file.parent.relative_to(run)) for file in run.rglob("done.json")}
+
+
+def test_a_study_from_end_to_end(make_study: StudyMaker, tmp_path: Path) -> None:
+    study = make_study()
+    summary = revolion.run(study, tmp_path / "run")
+    names = ["apple", "brick", "cloud"]
+    assert summary["datasets"] == names
+    assert np.array(summary["mq"]).shape == (3, 3)
+    assert {entry["rank"] for entry in summary["dq"].values()} <= {1, 2, 3}
+    assert list(summary["verification"]) == ["full", "refined", "random", "bottom"]
+    assert set(summary["verification"]["full"]["per_dataset"]) == set(names)
+    assert summary == json.loads((tmp_path / "run/results/summary.json").read_text())
+    found = {path.name for path in (tmp_path / "run/results").iterdir()}
+    assert {
+        f"{t}.parquet" for t in ("answers", "mq", "dq", "sq", "selection", "verification")
+    } < found
+    assert {"report.md", "mq.png", "dq.png"} < found
+
+
+def test_the_tables_agree_with_each_other(make_study: StudyMaker, tmp_path: Path) -> None:
+    """MQ, DQ and SQ recomputed from the answers table by plain group-bys."""
+    summary = revolion.run(make_study(), tmp_path / "run")
+    folder = tmp_path / "run/results"
+    answers = pl.read_parquet(folder / "answers.parquet")
+    per_sample = answers.group_by("model", "dataset", "split", "uid").agg(pl.col("mq").mean())
+    evaluation = per_sample.filter(pl.col("split") == "evaluation")
+    cells = evaluation.group_by("model", "dataset").agg(pl.col("mq").mean())
+    grid = {(r["model"], r["dataset"]): r["mq"] for r in cells.to_dicts()}
+    names = summary["datasets"]
+    for row, tuned_on in enumerate(names):
+        for column, asked in enumerate(names):
+            assert summary["mq"][row][column] == pytest.approx(grid[tuned_on, asked], abs=1e-12)
+        others = [grid[tuned_on, asked] for asked in names if asked != tuned_on]
+        assert summary["dq"][tuned_on]["value"] == pytest.approx(np.mean(others), abs=1e-12)
+    foreign = per_sample.filter(
+        (pl.col("model") != pl.col("dataset")) & pl.col("model").is_in(names)
+    )
+    sq = foreign.group_by("dataset", "split", "uid").agg(pl.col("mq").mean().alias("again"))
+    joined = pl.read_parquet(folder / "sq.parquet").join(sq, on=["dataset", "split", "uid"])
+    assert joined.height == 60
+    np.testing.assert_allclose(joined["cross"], joined["again"], atol=1e-12)
+    selection = pl.read_parquet(folder / "selection.parquet").filter(pl.col("split") == "train")
+    for _, rows in selection.group_by("dataset"):
+        kept, left = rows.filter("kept")["sq"], rows.filter(~pl.col("kept"))["sq"]
+        assert kept.min() >= left.max()  # type: ignore[operator]  # polars' min() may be of any type
+        assert len(kept) == int(rows.height / 2 + 0.5)
+
+
+def test_refined_files_hold_the_kept_rows_of_the_sources(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    revolion.run(make_study(), tmp_path / "run")
+    selection = pl.read_parquet(tmp_path / "run/results/selection.parquet")
+    sources = {
+        row["id"]: row
+        for name in ("apple", "brick", "cloud")
+        for row in json.loads((tmp_path / f"{name}.json").read_text())
+    }
+    for side, file in (("train", "train.json"), ("evaluation", "evaluation.json")):
+        rows = json.loads((tmp_path / "run/refined" / file).read_text())
+        assert len(rows) == selection.filter(pl.col("kept") & (pl.col("split") == side)).height
+        assert all(row == sources[row["id"]] for row in rows)
+    images = {}
+    for file in ("train.json", "evaluation.json"):
+        rows = json.loads((tmp_path / "run/refined" / file).read_text())
+        images[file] = {row["image"] for row in rows}
+    assert not images["train.json"] & images["evaluation.json"]
+
+
+def test_a_finished_study_computes_nothing_again(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, run = make_study(), tmp_path / "run"
+    first = revolion.run(study, run)
+    monkeypatch.setattr(pipeline, "work", _must_not_be_called)
+    assert revolion.run(study, run) == first
+
+
+def _must_not_be_called(*_: Any) -> None:
+    raise AssertionError("a unit was computed again")
+
+
+def test_another_data_set_keeps_the_old_cells(make_study: StudyMaker, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    revolion.run(make_study(), run)
+    before = titles(run)
+    revolion.run(make_study(("apple", "brick", "cloud", "drum")), run)
+    grid = {
+        key.rpartition("/")[0]
+        for key in titles(run) - before
+        if key.startswith(("tune", "answer", "intake")) and "arm" not in key
+    }
+    olds = {
+        f"answer/{m}/drum-{s}" for m in ("apple", "brick", "cloud") for s in ("train", "evaluation")
+    }
+    news = {
+        f"answer/drum/{e}-{s}" for e in ("apple", "brick", "cloud") for s in ("train", "evaluation")
+    }
+    assert grid == {"tune/drum", "intake/drum", "answer/drum/drum-evaluation"} | olds | news
+
+
+def test_another_share_renews_no_tuning_or_answering_of_the_grid(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    revolion.run(make_study(), run)
+    before = titles(run)
+    revolion.run(make_study(refine={"keep": 0.25}), run)
+    new = {key.rpartition("/")[0] for key in titles(run) - before}
+    assert "refine/all" in new
+    assert all("arm" in key or key in ("refine/all", "verify/all") for key in new)
+
+
+def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path) -> None:
+    run, to = tmp_path / "run", tmp_path / "smaller"
+    with pytest.raises(SettingsError, match="no scores yet"):
+        pipeline.refine_again(make_study(), run, to)
+    revolion.run(make_study(), run)
+    before = fingerprints(run)
+    kept = pipeline.refine_again(make_study(refine={"keep": 0.25}), run, to)
+    assert len(json.loads((to / "train.json").read_text())) == kept
+    assert (to / "selection.parquet").exists()
+    assert fingerprints(run) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(make_study: StudyMaker, tmp_path: Path, workers: int) -> None:
+    revolion.run(make_study(), tmp_path / "alone")
+    revolion.run(make_study(compute={"workers": workers}), tmp_path / "pool")
+    assert len(fingerprints(tmp_path / "alone")) == 8
+    assert fingerprints(tmp_path / "alone") == fingerprints(tmp_path / "pool")
+
+
+def test_a_reordered_source_gives_the_same_numbers(make_study: StudyMaker, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = revolion.run(make_study(), run)
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    (tmp_path / "apple.json").write_text(json.dumps(rows[::-1]))
+    before = {key for key in titles(run) if key.startswith(("tune", "answer"))}
+    assert revolion.run(make_study(), run)["mq"] == first["mq"]
+    assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == before
+
+
+def test_a_repaired_image_is_read_again(make_study: StudyMaker, tmp_path: Path) -> None:
+    write_dataset(tmp_path, "apple")
+    image = tmp_path / "images/apple/003.png"
+    whole = image.read_bytes()
+    image.write_bytes(whole[:20])
+    run = tmp_path / "run"
+    study = make_study()
+    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 1
+    image.write_bytes(whole)
+    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 0
+
+
+class Stopper(FakeVLM):
+    """Asks for a stop while it answers, once."""
+
+    store: Store
+    asked = False
+
+    def answer(self, *args: Any, **named: Any) -> Any:
+        if not Stopper.asked:
+            Stopper.asked = True
+            os.kill(os.getpid(), signal.SIGINT)
+            while not Stopper.store.stop_requested():
+                pass
+        return super().answer(*args, **named)
+
+
+def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(answering={"batch_size": 2, "shard": 1})
+    whole = revolion.run(study, tmp_path / "whole")
+    run = tmp_path / "run"
+    Stopper.store = Store(run)
+    with monkeypatch.context() as patched:
+        patched.setattr("revolion.models.fake.FakeVLM", Stopper)
+        _forget_models()
+        with pytest.raises(InterruptedRun, match=r"stopped with \d+ of \d+ units done"):
+            revolion.run(study, run)
+    _forget_models()
+    assert Stopper.asked
+    assert list(run.rglob("shard-*.parquet")), "the finished shard is kept"
+    assert not Store(run).stop_requested()
+    assert revolion.run(study, run)["mq"] == whole["mq"]
+    assert fingerprints(run) == fingerprints(tmp_path / "whole")
+
+
+def _forget_models() -> None:
+    from revolion import models
+
+    models._load.cache_clear()
+
+
+class Failing(FakeVLM):
+    def answer(self, *args: Any, **named: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+
+def test_a_failure_names_the_unit_and_its_log(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("revolion.models.fake.FakeVLM", Failing)
+        _forget_models()
+        with pytest.raises(BackendError, match=r"answer \w+ .*ZeroDivisionError: a bug.*log\.txt"):
+            revolion.run(make_study(), tmp_path / "run")
+    _forget_models()
+    log = (tmp_path / "run/log.txt").read_text()
+    assert "Traceback" in log
+    assert "ZeroDivisionError: a bug" in log
+
+
+class Forgetful(FakeVLM):
+    """Can't answer batches of more than one, nor one certain question at all."""
+
+    def answer(self, questions: Any, *args: Any, **named: Any) -> Any:
+        from revolion.errors import DeviceMemoryError
+
+        if len(questions) > 1 or questions[0].instruction.endswith("apple number 3 ?"):
+            raise DeviceMemoryError("too big")
+        return super().answer(questions, *args, **named)
+
+
+def test_memory_errors_halve_the_batch_and_are_a_status(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(verify={"arms": []})
+    plain = revolion.run(study, tmp_path / "plain")
+    with monkeypatch.context() as patched:
+        patched.setattr("revolion.models.fake.FakeVLM", Forgetful)
+        _forget_models()
+        summary = revolion.run(study, tmp_path / "run")
+    _forget_models()
+    answers = pl.read_parquet(tmp_path / "run/results/answers.parquet")
+    failed = answers.filter(pl.col("status") == "out_of_memory")
+    assert failed.height > 0
+    assert failed["answer"].null_count() == failed.height
+    assert failed["mq"].null_count() == failed.height, "a failure is no score of 0"
+    sq = pl.read_parquet(tmp_path / "run/results/sq.parquet")
+    assert not sq["uid"].is_in(failed["uid"].implode()).any()
+    assert summary["mq"][1][2] == plain["mq"][1][2], "other cells are as ever"
+    log = next((tmp_path / "run/answer").rglob("log.jsonl")).read_text()
+    assert "out of memory" in log
+
+
+@pytest.mark.parametrize(
+    ("break_it", "error", "message"),
+    [
+        (lambda path: (path / "apple.json").unlink(), DataError, "apple.json"),
+        (lambda path: (path / "apple.json").write_text("[]"), DataError, "apple.json"),
+        (lambda path: (path / "images/apple").rename(path / "moved"), ImageError, "images"),
+        (
+            lambda path: _cut(path / "apple.json", 1),
+            SettingsError,
+            "'apple': none of its 1 samples",
+        ),
+    ],
+)
+def test_unusable_data_stops_before_any_tuning(
+    make_study: StudyMaker, tmp_path: Path, break_it: Any, error: type[RevolionError], message: str
+) -> None:
+    study = make_study()
+    break_it(tmp_path)
+    with pytest.raises(error, match=message) as caught:
+        revolion.run(study, tmp_path / "run")
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "run/tune").exists()
+
+
+def _cut(file: Path, rows: int) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text())[:rows]))
+
+
+def test_a_run_folder_that_can_not_be_written_is_explained(make_study: StudyMaker) -> None:
+    # /proc refuses new folders even to root.
+    with pytest.raises(StoreError, match=r"/proc/revolion"):
+        revolion.run(make_study(), "/proc/revolion")
+
+
+def test_a_full_disk_leaves_nothing_half_written(make_study: StudyMaker, tmp_path: Path) -> None:
+    """A real small file system: the run fails in plain words, and goes on once there is room."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a tmpfs needs root: run the tests as root to check a full disk")
+    study = make_study()
+    try:
+        with pytest.raises(StoreError, match="the disk is full"):
+            revolion.run(study, disk / "run")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        assert revolion.run(study, disk / "run")["datasets"] == list(study.names)
+        revolion.run(study, tmp_path / "run")
+        assert fingerprints(disk / "run") == fingerprints(tmp_path / "run")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(make_study: StudyMaker, tmp_path: Path) -> None:
+    study = make_study(answering={"batch_size": 2, "shard": 1})
+    revolion.run(study, tmp_path / "whole")
+    (tmp_path / "study.json").write_text(study.model_dump_json())
+    code = f"""
+        import json, os, pathlib, sys, revolion
+        from revolion import store
+        moments, kill_at = 0, int(sys.argv[1])
+        def write(self, *args, _write=pathlib.Path.replace, **named):
+            global moments
+            moments += 1
+            if moments == kill_at:
+                os.kill(os.getpid(), 9)
+            return _write(self, *args, **named)
+        pathlib.Path.replace = write
+        study = json.loads(pathlib.Path({str(tmp_path / "study.json")!r}).read_text())
+        revolion.run(study, {str(tmp_path / "run")!r})
+    """
+    for moment in (3, 20, 60, 90):
+        killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(moment)])
+        assert killed.returncode == -signal.SIGKILL
+    revolion.run(study, tmp_path / "run")
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "whole")
+
+
+def test_the_course_of_a_tuning_is_whole_passes_in_new_orders() -> None:
+    order = tuning.course(10, 7, 4, seed=1)
+    assert order.shape == (28,)
+    assert sorted(order[:10]) == sorted(order[10:20]) == list(range(10))
+    assert list(order[:10]) != list(order[10:20])
+    assert list(order) == list(tuning.course(10, 7, 4, seed=1))
+    assert list(order) != list(tuning.course(10, 7, 4, seed=2))
+
+
+def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
+    from revolion.surveying import forecast, state
+
+    study, run = make_study(), tmp_path / "run"
+    assert state(study, run)["stages"] == {
+        "intake": {"units": 3, "done": 0, "work": 3},
+        "split": {"units": 1, "done": 0, "work": 1},
+    }
+    found = forecast(study, run, lambda _: None)
+    assert found["datasets"]["apple"]["train"] + found["datasets"]["apple"]["evaluation"] == 20
+    assert found["datasets"]["apple"]["bytes"] > 0
+    assert found["stages"]["tune"] == {"units": 7, "done": 0, "work": 14}
+    revolion.run(study, run)
+    after = state(study, run)
+    assert after["finished"]
+    assert all(stage["done"] == stage["units"] for stage in after["stages"].values())
+
+
+def test_results_are_published_once(make_study: StudyMaker, tmp_path: Path) -> None:
+    study: Study = make_study()
+    run = tmp_path / "run"
+    revolion.run(study, run)
+    (run / "results/report.md").unlink()
+    (run / "results" / results.SUMMARY).unlink()
+    revolion.run(study, run)
+    assert (run / "results/report.md").exists()
