@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from revolion.errors import StoreError
 from revolion.samples import ImageRef, Sample, Turn
-from revolion.tables import SCHEMA, SampleTable, from_table, to_table
+from revolion.tables import SCHEMA, SampleTable, from_table, to_table, write_table
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 extras = st.dictionaries(
@@ -37,9 +39,9 @@ samples = st.builds(
 
 
 def stored(frame: pl.DataFrame) -> pl.DataFrame:
-    file = io.BytesIO()
-    frame.write_parquet(file)
-    return pl.read_parquet(file.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(frame, Path(folder) / "x.parquet")
+        return pl.read_parquet(Path(folder) / "x.parquet")
 
 
 @settings(max_examples=60, deadline=None)
@@ -84,3 +86,16 @@ def test_an_unchecked_image_is_refused() -> None:
     sample = Sample("one", 0, None, (ImageRef("a.jpg"),), (Turn("q", "a"),))
     with pytest.raises(ValueError, match="check the images first"):
         to_table([sample])
+
+
+def test_the_same_table_gives_the_same_bytes_however_it_was_put_together(tmp_path: Path) -> None:
+    frame = to_table([made("one", number) for number in range(30)])
+    write_table(frame, tmp_path / "whole")
+    write_table(pl.concat([frame[:7], frame[7:]], rechunk=False), tmp_path / "pieces")
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="x: the disk is full"):
+        write_table(to_table([made("one", 0)]), tmp_path / "x")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import heapq
-import io
 import json
 import re
 from collections import Counter
@@ -28,7 +27,7 @@ from revolion.errors import DataError, ImageError
 from revolion.images import ImageRecord, check, check_all, resolve, usable
 from revolion.samples import Reject, Sample
 from revolion.store import explained
-from revolion.tables import SCHEMA, to_table
+from revolion.tables import SCHEMA, to_table, write_table
 
 SAMPLES, IMAGES, REJECTS = "samples.parquet", "images.parquet", "rejects.parquet"
 FACTS = "intake.json"
@@ -51,7 +50,6 @@ REJECT_SCHEMA = pl.Schema(
 )
 
 _BATCH = 4096  # samples
-_ROW_GROUP = 16_384  # rows; fixed, for it shows in the bytes
 
 
 def take_in(
@@ -192,9 +190,9 @@ class _Intake:
         """Write the tables, each in the order of the source."""
         samples = pl.concat(self._tables)
         rejects = sorted(self._rejects, key=lambda reject: reject.row)
-        _write(samples, folder / SAMPLES)
-        _write(_frame(self._records.values(), IMAGE_SCHEMA), folder / IMAGES)
-        _write(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
+        write_table(samples, folder / SAMPLES)
+        write_table(_frame(self._records.values(), IMAGE_SCHEMA), folder / IMAGES)
+        write_table(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
         facts = {"format": layout, "rows": self._rows, "samples": len(samples)}
         with explained(folder / FACTS):
             (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
@@ -281,10 +279,3 @@ def _size_and_time(root: Path, path: str) -> tuple[int, int] | None:
 
 def _frame(records: Iterable[ImageRecord | Reject], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(list(map(dataclasses.astuple, records)), schema=schema, orient="row")
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    data = io.BytesIO()  # polars would turn a full disk into an error of its own
-    frame.rechunk().write_parquet(data, compression="zstd", row_group_size=_ROW_GROUP)
-    with explained(path):
-        path.write_bytes(data.getbuffer())

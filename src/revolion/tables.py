@@ -6,13 +6,16 @@ text, so that a table gives back exactly the samples it was made of.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, overload
 
 import polars as pl
 
 from revolion.samples import ImageRef, Sample, Turn
+from revolion.store import explained
 
 SCHEMA = pl.Schema(
     {
@@ -28,6 +31,8 @@ SCHEMA = pl.Schema(
     }
 )
 """The columns of a table of samples."""
+
+_ROW_GROUP = 100_000  # rows; fixed, for it shows in the bytes
 
 
 def to_table(samples: Iterable[Sample]) -> pl.DataFrame:
@@ -69,6 +74,17 @@ class SampleTable(Sequence[Sample]):
         index = range(len(self))[index]  # so that iteration ends with the IndexError it expects
         record = self._frame.row(index, named=True)
         return _sample(record, self._roots[record["dataset"]])
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write a table as Parquet; the same table gives the same bytes.
+
+    Raises StoreError if the disk refuses.
+    """
+    data = io.BytesIO()  # polars itself would turn a full disk into an error of its own
+    frame.rechunk().write_parquet(data, compression="zstd", row_group_size=_ROW_GROUP)
+    with explained(path):
+        path.write_bytes(data.getbuffer())
 
 
 def _record(sample: Sample) -> tuple[Any, ...]:
