@@ -18,7 +18,7 @@ from revolion.errors import DataError, SettingsError, StoreError
 from revolion.formats import json_rows, llava
 from revolion.samples import Reject, Sample, Turn
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 PAIR = [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"}]
 TEXT = [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]
 ROW = {"id": "7", "image": "a/b.jpg", "conversations": PAIR}

@@ -17,7 +17,7 @@ from revolion.intake import counts, stale, take_in
 from revolion.samples import Sample
 from revolion.tables import SCHEMA, from_table
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def row(number: int, image: str | None = None) -> dict[str, Any]:
