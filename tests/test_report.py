@@ -178,8 +178,8 @@ def test_a_wide_matrix_is_cut_into_tables_that_fit(size: int) -> None:
 
 
 def test_facts_are_names_and_values() -> None:
-    text = terminal([facts({"threads": 2, "GPU": None, "[path]": "/x"}, title="doctor")])
-    for part in ("doctor", "threads   2", "GPU       None", "[path]    /x"):
+    text = terminal([facts({"threads": 2000, "GPU": None, "[path]": "/x"}, title="doctor")])
+    for part in ("doctor", "threads   2,000", "GPU       unknown", "[path]    /x"):
         assert part in text
 
 

@@ -182,7 +182,7 @@ def demo(
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine offers: versions, threads, memory, GPU, a writable cache."""
     from revolion.machine import examine
-    from revolion.report.overview import facts
+    from revolion.report.terminal import facts
 
     found = examine()
     _print_json(found) if as_json else _show([facts(found)])

@@ -8,6 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from revolion.report.terminal import facts, number
+
 
 def inspection(found: Mapping[str, Any]) -> list[Table]:
     """Tables of what `surveying.survey` found: sizes, verdicts, rejects, three samples."""
@@ -15,7 +17,7 @@ def inspection(found: Mapping[str, Any]) -> list[Table]:
     tables = [facts(sizes)]
     for name, title in (("images", "images"), ("rejects", "rows that can't be used")):
         if found.get(name):
-            tables.append(_two_columns(title, found[name]))
+            tables.append(facts(found[name], title))
     examples = Table(title="what it looks like", show_lines=True)
     for column in ("images", "instruction", "response"):
         examples.add_column(column, overflow="fold")
@@ -34,7 +36,7 @@ def planned(found: Mapping[str, Any]) -> list[Table]:
     for column in columns:
         datasets.add_column(f"{column} (est.)" if column == "tokens" else column, justify="right")
     for name, sizes in found["datasets"].items():
-        datasets.add_row(escape(name), *(_number(sizes[column]) for column in columns))
+        datasets.add_row(escape(name), *(number(sizes[column]) for column in columns))
     return [datasets, stages(found["stages"])]
 
 
@@ -47,30 +49,8 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     measures = {"tune": "steps", "answer": "questions"}
     for stage, counts in found.items():
         work = f"{counts['work']:,} {measures[stage]}" if stage in measures else ""
-        table.add_row(stage, _number(counts["units"]), _number(counts["done"]), work)
+        table.add_row(stage, number(counts["units"]), number(counts["done"]), work)
     return table
-
-
-def facts(found: Mapping[str, Any]) -> Table:
-    """A table of names and values."""
-    return _two_columns("", found)
-
-
-def _two_columns(title: str, values: Mapping[str, Any]) -> Table:
-    table = Table(title=title or None, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in values.items():
-        table.add_row(escape(str(name)), _number(value))
-    return table
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return escape(str(value))
 
 
 def _short(text: str, longest: int = 300) -> str:

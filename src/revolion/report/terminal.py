@@ -32,8 +32,16 @@ def facts(values: Mapping[str, object], title: str | None = None) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in values.items():
-        table.add_row(Text(name), Text(str(value)))
+        table.add_row(Text(name), Text(number(value)))
     return table
+
+
+def number(value: object) -> str:
+    """A value for people: whole numbers in groups of three, what is None as unknown."""
+    if value is None:
+        return "unknown"
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if whole else str(value)
 
 
 def _pieces(rows: Rows) -> Iterator[RenderableType]:
