@@ -38,7 +38,7 @@ def sample(
 
 
 def load(base: Path, **tuning: Any) -> HuggingFaceVLM:
-    return HuggingFaceVLM(str(base), CPU, TuningSettings(**tuning), 0)
+    return HuggingFaceVLM(str(base), CPU, TuningSettings(**tuning), 10**6, 0)
 
 
 def spelled(model: HuggingFaceVLM, ids: torch.Tensor) -> list[str]:
@@ -224,7 +224,7 @@ def test_lora_starts_from_the_base_and_resets_to_it(
 def test_the_same_seed_gives_the_same_adapters_and_another_does_not(tiny_base: Path) -> None:
     settings = TuningSettings(trainable="lora")
     first, same, other = (
-        HuggingFaceVLM(str(tiny_base), CPU, settings, seed)._initial for seed in (1, 1, 2)
+        HuggingFaceVLM(str(tiny_base), CPU, settings, 10**6, seed)._initial for seed in (1, 1, 2)
     )
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
@@ -245,6 +245,24 @@ def test_batches_of_one_and_many_answer_alike(tiny_base: Path, images: str) -> N
     assert [answer.text for answer in together] == [answer.text for answer in alone]
     assert together == alone
     assert [answer.prompt_tokens for answer in together][1] < together[2].prompt_tokens
+
+
+def test_half_precision_tunes_and_answers(tiny_base: Path, images: str, tmp_path: Path) -> None:
+    """A bfloat16 base keeps its trainable set in float32, in tuning and in answering."""
+    half = ComputeSettings(device="cpu", dtype="bfloat16")
+    model = HuggingFaceVLM(str(tiny_base), half, TuningSettings(), 10**6, 0)
+    question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
+    before = model.loglikelihood([question], ["the 0"])
+    fit(model, images, tmp_path, steps=10)
+    assert {value.dtype for value in model._trainable.values()} == {torch.float32}
+    assert model.loglikelihood([question], ["the 0"]) > before
+    assert len(model.answer([question], AnsweringSettings(max_new_tokens=3), seed=0)) == 1
+
+
+def test_float16_needs_a_gpu(tiny_base: Path) -> None:
+    compute = ComputeSettings(device="cpu", dtype="float16")
+    with pytest.raises(ModelError, match="'float16', which needs a GPU"):
+        HuggingFaceVLM(str(tiny_base), compute, TuningSettings(), 10**6, 0)
 
 
 def test_a_folder_without_processor_is_explained(tiny_base: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ are saved as they are finished; a later attempt does the missing ones.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,6 +20,7 @@ from revolion.digests import seed_of
 from revolion.errors import DeviceMemoryError, InterruptedRun
 from revolion.jobs import Job
 from revolion.models import VLM, Answer
+from revolion.resources import peak_memory
 from revolion.samples import Question
 from revolion.settings import AnsweringSettings
 from revolion.tables import SampleTable, write_table
@@ -73,10 +75,9 @@ def answer(job: Job) -> None:
         if not file.exists():
             if job.stop():
                 raise InterruptedRun("answering stopped after a shard")
-            outcomes = chain.from_iterable(_answered(job, model, batch) for batch in shard)
-            _write([outcome.row() for outcome in outcomes], file)
+            _write(_shard_rows(job, model, shard), file)
         done += sum(len(batch) for batch in shard)
-        job.log({"done": done, "of": len(questions)})
+        job.log({"done": done, "of": len(questions), "peak_memory_bytes": peak_memory()})
     _join(job.folder, len(shards))
 
 
@@ -94,6 +95,16 @@ def _shards(
     batches = [questions[start : start + size] for start in range(0, len(questions), size)]
     for start in range(0, len(batches), settings.shard):
         yield batches[start : start + settings.shard]
+
+
+def _shard_rows(
+    job: Job, model: VLM, shard: Sequence[Sequence[Question]]
+) -> list[dict[str, str | int | None]]:
+    started = time.monotonic()
+    outcomes = [outcome for batch in shard for outcome in _answered(job, model, batch)]
+    tokens = sum(outcome.answer.tokens for outcome in outcomes if outcome.answer)
+    job.log({"tokens_per_second": round(tokens / max(time.monotonic() - started, 1e-9), 1)})
+    return [outcome.row() for outcome in outcomes]
 
 
 def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revolion.errors import RevolionError, SettingsError
+from revolion.errors import InterruptedRun, RevolionError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +30,7 @@ app = typer.Typer(
     name="revolion",
     help="Which of your vision-language instruction-tuning data is worth training on.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -39,7 +40,10 @@ RunFolder = Annotated[
     Path | None, typer.Option("--run", help="the run folder; default: 'run' beside the study file")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for programs")]
-Keep = Annotated[float, typer.Option(min=0.0, max=1.0, help="share of each train part to keep")]
+
+
+_INTERRUPTED = InterruptedRun.exit_code
+"""What typer makes of a KeyboardInterrupt, too."""
 
 
 def _example(*lines: str) -> str:
@@ -127,19 +131,24 @@ def status(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> 
 def refine(
     study: StudyFile,
     to: Annotated[Path, typer.Option(help="the folder to write into")],
-    keep: Keep = 0.5,
+    keep: Annotated[float | None, typer.Option(help="share of each train part to keep")] = None,
     floor: Annotated[float | None, typer.Option(help="lowest SQ that may be kept")] = None,
-    budget: Annotated[int | None, typer.Option(min=1, help="samples over all data sets")] = None,
+    budget: Annotated[int | None, typer.Option(help="samples over all data sets")] = None,
     run: RunFolder = None,
 ) -> None:
-    """Refine again from stored scores: another share, floor or budget, in seconds."""
+    """Refine again from stored scores: another share, floor or budget, in seconds.
+
+    What is not given is as in the study file.
+    """
     from revolion.pipeline import refine_again
+    from revolion.studyfile import parse
 
     loaded, folder = _load(study, run)
+    given = {"keep": keep, "floor": floor, "budget": budget}
+    values = loaded.model_dump(mode="json")
+    values["refine"] |= {name: value for name, value in given.items() if value is not None}
     # Read once more with the new values, so that they are checked like all others.
-    values = loaded.refine.model_dump() | {"keep": keep, "floor": floor, "budget": budget}
-    settings = type(loaded.refine)(**values)
-    kept = refine_again(loaded.model_copy(update={"refine": settings}), folder, to)
+    kept = refine_again(parse(values, str(study)), folder, to)
     _say(f"kept {kept} samples; wrote {to}/train.json, evaluation.json and selection.parquet")
 
 
@@ -193,12 +202,17 @@ def main() -> None:
     logging.getLogger("revolion").addHandler(_Stderr(logging.WARNING))
     try:
         app(standalone_mode=True)
+    except InterruptedRun as stopped:
+        _say(str(stopped))
+        _leave(stopped.exit_code)
     except RevolionError as error:
-        sys.stderr.write(f"error: {error}\n")
+        _say(f"error: {error}")
         _leave(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped at once; the same command goes on from the last save\n")
-        _leave(130)
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
+        _say("stopped at once; the same command goes on from the last save")
+        _leave(_INTERRUPTED)
 
 
 def _run(study: Study, folder: Path, as_json: bool) -> None:
@@ -269,9 +283,11 @@ def _bars() -> Iterator[Watcher]:
 
 
 class _Stderr(logging.Handler):
-    """Warnings and errors of the library, one line each."""
+    """Warnings of the library, one line each; what ends a command is told once, by `main`."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            return
         sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
 
 

@@ -148,15 +148,15 @@ def load(base: Base, study: Study) -> VLM:
     set matches no parameter.
     """
     trainable = study.tuning.model_dump_json(include={"trainable", "lora"})
-    return _load(base, study.compute, trainable, study.seed)
+    return _load(base, study.compute, trainable, study.images.max_pixels, study.seed)
 
 
 @lru_cache(maxsize=1)  # one base per worker: a second would not fit beside it
-def _load(base: Base, compute: ComputeSettings, trainable: str, seed: int) -> VLM:
+def _load(base: Base, compute: ComputeSettings, trainable: str, max_pixels: int, seed: int) -> VLM:
     module, _, kind = MODELS[base.kind].partition(":")
     settings = TuningSettings.model_validate_json(trainable)
     model = getattr(importlib.import_module(module), kind)
-    return cast(VLM, model(base.folder, compute, settings, seed))
+    return cast(VLM, model(base.folder, compute, settings, max_pixels, seed))
 
 
 def _digest_cached(file: Path) -> str:

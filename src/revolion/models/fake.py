@@ -28,7 +28,12 @@ class FakeVLM(VLM):
     """Answers from memory: see the module's text."""
 
     def __init__(
-        self, folder: str, compute: ComputeSettings, tuning: TuningSettings, seed: int
+        self,
+        folder: str,
+        compute: ComputeSettings,
+        tuning: TuningSettings,
+        max_pixels: int,
+        seed: int,
     ) -> None:
         self._memory: dict[str, str] = {}
 

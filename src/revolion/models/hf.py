@@ -26,19 +26,24 @@ from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_MAX_PIXELS = 100_000_000  # images were checked against the study's own limit when taken in
 
 
 class HuggingFaceVLM(VLM):
     """A checkpoint in a local folder, loaded by `AutoModelForImageTextToText`."""
 
     def __init__(
-        self, folder: str, compute: ComputeSettings, tuning: TuningSettings, seed: int
+        self,
+        folder: str,
+        compute: ComputeSettings,
+        tuning: TuningSettings,
+        max_pixels: int,
+        seed: int,
     ) -> None:
         torch.set_num_threads(compute.threads)
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         self._folder = folder
+        self._max_pixels = max_pixels
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
         self._model = _load_model(folder, _dtype(compute.dtype, self._device), compute.attention)
@@ -94,9 +99,9 @@ class HuggingFaceVLM(VLM):
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
     ) -> list[Answer]:
         texts = [self._prompter.question(question) for question in questions]
-        images = [_open(question.root, question.images) for question in questions]
+        images = [self._open(question.root, question.images) for question in questions]
         inputs = self._encoded(texts, images)
-        with self._quiet(), _memory_errors(), torch.inference_mode():
+        with self._quiet(), _memory_errors(), self._inference():
             torch.manual_seed(seed)  # of no matter to greedy decoding
             output = self._model.generate(**inputs, generation_config=self._generation(settings))
         width = inputs["input_ids"].shape[1]
@@ -115,7 +120,7 @@ class HuggingFaceVLM(VLM):
         ]
         tensors = self._with_labels(samples, last_only=True)
         labels = tensors.pop("labels").to(self._device)
-        with _memory_errors(), torch.inference_mode():
+        with _memory_errors(), self._inference():
             logits = self._model(**self._moved(tensors)).logits
         return _mean_log_probability(logits, labels).cpu().numpy()
 
@@ -138,8 +143,13 @@ class HuggingFaceVLM(VLM):
         self, samples: Sequence[Sample], *, last_only: bool = False
     ) -> dict[str, torch.Tensor]:
         rows = [self._prompter.conversation(sample, last_only=last_only) for sample in samples]
-        images = [_open(sample.root, [image.path for image in sample.images]) for sample in samples]
+        images = [
+            self._open(sample.root, [image.path for image in sample.images]) for sample in samples
+        ]
         return encode_with_labels(self._processor, rows, images)
+
+    def _open(self, root: str, paths: Sequence[str]) -> list[Image.Image]:
+        return [open_rgb(Path(root), path, self._max_pixels) for path in paths]
 
     def _encoded(
         self, texts: Sequence[str], images: Sequence[Sequence[Image.Image]]
@@ -173,6 +183,15 @@ class HuggingFaceVLM(VLM):
         kept = ids[: ended[0]] if ended else ids
         text = self._processor.tokenizer.decode(kept, skip_special_tokens=True).strip()
         return Answer(text, prompt_tokens, len(kept), bool(ended))
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """Without gradients; a half-precision base meets its float32 trainable set in autocast."""
+        dtype = self._model.dtype
+        half = dtype if dtype != torch.float32 else torch.bfloat16
+        autocast = torch.autocast(self._device.type, half, enabled=dtype != torch.float32)
+        with torch.inference_mode(), autocast:
+            yield
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -226,6 +245,8 @@ def _device(wanted: str) -> torch.device:
 def _dtype(wanted: str, device: torch.device) -> torch.dtype:
     if wanted == "auto":
         wanted = "bfloat16" if device.type == "cuda" else "float32"
+    if wanted == "float16" and device.type == "cpu":
+        raise ModelError("compute.dtype is 'float16', which needs a GPU; use 'float32' or 'auto'")
     return _DTYPES[wanted]
 
 
@@ -236,10 +257,6 @@ def _end_ids(model: Any, processor: Any) -> list[int]:
     return [
         end for end in dict.fromkeys([*ids, processor.tokenizer.eos_token_id]) if end is not None
     ]
-
-
-def _open(root: str, paths: Sequence[str]) -> list[Image.Image]:
-    return [open_rgb(Path(root), path, _MAX_PIXELS) for path in paths]
 
 
 def _as_sample(question: Question, response: str) -> Sample:

@@ -7,7 +7,6 @@ only once it is marked complete, so that a run killed while saving resumes from 
 
 from __future__ import annotations
 
-import resource
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from revolion.errors import InterruptedRun
 from revolion.models import Log
-from revolion.models.prompts import IGNORED
+from revolion.resources import peak_memory
 from revolion.settings import TuningSettings
 
 TUNED = "tuned.safetensors"
@@ -147,13 +146,6 @@ class _Watcher(TrainerCallback):
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
 
 
-def peak_memory() -> int:
-    """The most memory this process has used so far, in bytes: the GPU's where there is one."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def _arguments(
     model: Any, settings: TuningSettings, folder: Path, samples: int, seed: int
 ) -> TrainingArguments:
@@ -205,4 +197,4 @@ def _last_complete(folder: Path) -> str | None:
     return None
 
 
-__all__ = ["IGNORED", "TUNED", "load_parameters", "peak_memory", "save_parameters", "train"]
+__all__ = ["TUNED", "load_parameters", "save_parameters", "train"]
