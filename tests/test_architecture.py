@@ -26,6 +26,7 @@ FLOORS: dict[str, int] = {
     "settings": 1,
     "store": 1,
     "quality": 1,
+    "resources": 1,
     "backends.local": 1,
     "metrics.bleu": 1,
     "metrics.meteor": 1,
