@@ -1,0 +1,401 @@
+"""The command: what it prints where, how it ends, and what it says to bad input."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from revolion import cli
+from revolion.studyfile import load
+
+from .conftest import write_dataset
+
+NAMES = ("apple", "brick", "cloud")
+COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]  # type: ignore[union-attr]  # each is registered with a function
+REVOLION = [sys.executable, "-m", "revolion.cli"]
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def revolion(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Runs a command line in this process, from its words to its exit code.
+
+    Any exception that the command lets through would be a traceback; here it fails the test.
+    """
+    monkeypatch.setattr(cli, "_leave", sys.exit)  # it would take the test's own process with it
+    handlers = list(logging.getLogger("revolion").handlers)
+
+    def run(*words: object) -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["revolion", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capfd.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    yield run
+    logging.getLogger("revolion").handlers[:] = handlers
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study file of three small data sets, answered by the fake model."""
+    for offset, name in enumerate(NAMES):
+        write_dataset(tmp_path, name, offset=offset)
+    return write_study(tmp_path)
+
+
+def write_study(folder: Path, **changes: Any) -> Path:
+    """A study file of the data sets beside it; keywords replace its top-level keys."""
+    datasets = [{"name": name, "path": f"{name}.json", "images": "images"} for name in NAMES]
+    values = {
+        "base": "fake",
+        "datasets": datasets,
+        "split": {"evaluation_share": 0.3},
+        "tuning": {"steps": 2, "batch_size": 4},
+        "verify": {"seeds": 1},
+    }
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(values | changes))
+    return file
+
+
+def counts(stages: dict[str, dict[str, int]], key: str) -> int:
+    return sum(stage[key] for stage in stages.values())
+
+
+def test_init_writes_a_file_that_loads(revolion: Command, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "study.yaml"
+    done = revolion("init", file)
+    assert (done.code, done.out) == (0, "")
+    assert f"revolion run {file}" in done.err
+    assert load(file).names == ("first", "second")
+    json.loads((file.parent / ".study.schema.json").read_text())
+    file.write_text("mine")
+    again = revolion("init", file)
+    assert again.code == 2
+    assert "--force" in again.err
+    assert file.read_text() == "mine"
+    assert revolion("init", file, "--force").code == 0
+
+
+def test_a_study_from_plan_to_report(revolion: Command, study: Path, tmp_path: Path) -> None:
+    planned = json.loads(revolion("plan", study, "--json").out)
+    assert planned["datasets"].keys() == set(NAMES)
+    assert planned["stages"]["tune"] == {"units": 7, "done": 0, "work": 14}
+    before = json.loads(revolion("status", study, "--json").out)
+    assert not before["finished"]
+    ran = revolion("run", study, "--json")
+    assert (ran.code, ran.err) == (0, ""), "in a pipe there is no progress"
+    summary = json.loads(ran.out)
+    assert summary["datasets"] == list(NAMES)
+    after = json.loads(revolion("status", study, "--json").out)
+    assert after["finished"]
+    assert counts(after["stages"], "done") == counts(after["stages"], "units")
+    assert json.loads(revolion("report", study, "--json").out) == summary
+    refined = revolion("refine", study, "--keep", "0.25", "--to", tmp_path / "small")
+    kept = pl.read_parquet(tmp_path / "small/selection.parquet").filter(
+        pl.col("kept") & (pl.col("split") == "train")
+    )
+    assert (refined.code, refined.out) == (0, "")
+    assert f"kept {kept.height} samples" in refined.err
+    assert json.loads((tmp_path / "small/train.json").read_text()).__len__() == kept.height
+
+
+def test_tables_for_people(revolion: Command, study: Path) -> None:
+    planned = revolion("plan", study).out
+    assert "14 steps" in planned
+    assert "apple" in planned
+    ran = revolion("run", study)
+    for part in ("Meta Quality", "Dataset Quality", "Verification", "refined - random"):
+        assert part in ran.out
+    assert "report.md" in ran.err
+    assert revolion("report", study).out == ran.out
+    assert "verify" in revolion("status", study).out
+    found = revolion("inspect", study.parent / "apple.json", "--images", study.parent / "images")
+    assert "what colour is apple number 0 ?" in found.out
+    assert "\x1b" not in planned + ran.out + found.out, "no colours in a pipe"
+
+
+def test_inspect_as_json(revolion: Command, study: Path) -> None:
+    data, images = study.parent / "apple.json", study.parent / "images"
+    (images / "apple/003.png").write_bytes(b"")
+    found = json.loads(revolion("inspect", data, "--images", images, "--json").out)
+    assert (found["rows"], found["samples"], found["turns"]) == (20, 19, 19)
+    assert found["images"] == {"ok": 19, "empty": 1}
+    assert sum(found["rejects"].values()) == 1
+    few = revolion("inspect", data, "--images", images, "--limit", 5, "--json")
+    assert json.loads(few.out)["samples"] == 5
+
+
+def test_refine_starts_from_the_studys_own_settings(revolion: Command, tmp_path: Path) -> None:
+    for offset, name in enumerate(NAMES):
+        write_dataset(tmp_path, name, offset=offset)
+    study = write_study(tmp_path, refine={"keep": 0.25}, verify={"arms": []})
+    kept = json.loads(revolion("run", study, "--json").out)["kept"]
+    assert f"kept {kept} samples" in revolion("refine", study, "--to", tmp_path / "a").err
+    more = revolion("refine", study, "--keep", "1", "--to", tmp_path / "b").err
+    assert f"kept {kept} samples" not in more
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--keep", "0"), "refine.keep: found 0.0; allowed: greater than 0"),
+        (("--floor", "2"), "refine.floor: found 2.0; allowed: less than or equal to 1"),
+        (("--budget", "0"), "refine.budget: found 0; allowed: greater than or equal to 1"),
+        ((), "no scores yet"),
+    ],
+)
+def test_refine_says_what_it_can_not_do(
+    revolion: Command, study: Path, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    done = revolion("refine", study, "--to", tmp_path / "small", *options)
+    assert done.code == 2
+    assert message in done.err
+    assert not (tmp_path / "small").exists()
+
+
+def test_report_before_the_end(revolion: Command, study: Path) -> None:
+    done = revolion("report", study)
+    assert (done.code, done.out) == (2, "")
+    assert f"'revolion run {study}' makes them" in done.err
+
+
+def test_demo_draws_a_study_that_loads(revolion: Command, tmp_path: Path) -> None:
+    options = ("--draw-only", "--samples", 20, "--noise", 0.3, "--defect", "swapped")
+    done = revolion("demo", tmp_path / "demo", *options)
+    assert (done.code, done.out) == (0, "")
+    drawn = load(tmp_path / "demo/study.yaml")
+    assert len(drawn.names) == 7
+    assert all(dataset.path.is_file() for dataset in drawn.datasets)
+    truth = pl.read_parquet(tmp_path / "demo/truth.parquet")
+    assert truth.height > 0
+    wrong = revolion("demo", tmp_path / "other", "--noise", 0.3, "--defect", "nothing")
+    assert wrong.code == 2
+    assert "nothing" in wrong.err
+    assert "swapped" in wrong.err
+
+
+def test_doctor(revolion: Command) -> None:
+    assert "processors" in revolion("doctor").out
+    found = json.loads(revolion("doctor", "--json").out)
+    assert {"python", "torch", "processors", "memory_bytes", "gpus", "cache_writable"} < set(found)
+
+
+def bad_key(folder: Path) -> None:
+    write_study(folder, tunning={"steps": 2})
+
+
+def bad_value(folder: Path) -> None:
+    write_study(folder, refine={"keep": 1.5})
+
+
+def bad_yaml(folder: Path) -> None:
+    (folder / "study.yaml").write_text("datasets: [")
+
+
+def no_data(folder: Path) -> None:
+    (folder / "apple.json").unlink()
+
+
+def wrong_root(folder: Path) -> None:
+    shutil.move(folder / "images", folder / "pictures")
+    (folder / "images").mkdir()
+
+
+def one_sample(folder: Path) -> None:
+    rows = json.loads((folder / "apple.json").read_text())
+    (folder / "apple.json").write_text(json.dumps(rows[:1]))
+
+
+def one_name(folder: Path) -> None:
+    datasets = [{"name": "apple", "path": f"{name}.json"} for name in ("apple", "brick")]
+    write_study(folder, datasets=datasets)
+
+
+def not_utf8(folder: Path) -> None:
+    (folder / "apple.json").write_bytes(b'[{"id": "\xff\xfe", "conversations": []}]')
+
+
+def only_empty_responses(folder: Path) -> None:
+    rows = json.loads((folder / "apple.json").read_text())
+    for row in rows:
+        row["conversations"][1]["value"] = ""
+    (folder / "apple.json").write_text(json.dumps(rows))
+
+
+def no_objects(folder: Path) -> None:
+    (folder / "apple.json").write_text(json.dumps([1, "two", None]))
+
+
+def no_base(folder: Path) -> None:
+    write_study(folder, base="./model")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (bad_key, "tunning: unknown key; did you mean 'tuning'?"),
+        (bad_value, "refine.keep: found 1.5; allowed: less than or equal to 1"),
+        (bad_yaml, "this is not YAML"),
+        (no_data, "apple.json: no such file"),
+        (wrong_root, "none of the 20 images is below the image root"),
+        (one_sample, "'apple'"),
+        (one_name, "two data sets are called 'apple'"),
+        (not_utf8, "UTF-8"),
+        (only_empty_responses, "none of its 20 rows can be used"),
+        (no_objects, "no format knows this file"),
+        (no_base, "there is no such folder"),
+    ],
+)
+def test_what_the_user_has_to_change_is_one_message_and_code_2(
+    revolion: Command, study: Path, break_it: Callable[[Path], None], message: str
+) -> None:
+    break_it(study.parent)
+    done = revolion("run", study)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("error:") == 1, "told once"
+    assert "Traceback" not in done.err
+    assert not list(study.parent.glob("run/tune/**/done.json"))
+
+
+def test_a_base_without_processor(revolion: Command, study: Path, tiny_base: Path) -> None:
+    base = study.parent / "model"
+    base.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_base / name, base)
+    write_study(study.parent, base="./model")
+    done = revolion("run", study)
+    assert (done.code, done.out) == (2, "")
+    assert "its processor can't be loaded" in done.err
+    assert done.err.count("error:") == 1
+    assert not list(study.parent.glob("run/tune/**/done.json"))
+
+
+def test_single_bad_rows_are_set_aside_and_counted(revolion: Command, study: Path) -> None:
+    rows = json.loads((study.parent / "apple.json").read_text())
+    rows[0]["conversations"][1]["value"] = ""
+    rows[1] = "no object"
+    (study.parent / "apple.json").write_text(json.dumps(rows))
+    summary = json.loads(revolion("run", study, "--json").out)
+    assert summary["counts"]["apple"]["rejects"] == 2
+
+
+def test_a_response_of_200_megabytes_is_set_aside(revolion: Command, study: Path) -> None:
+    file = study.parent / "apple.json"
+    rows = json.loads(file.read_text())
+    row = json.dumps(rows[0]).replace("the apple is", "the apple is" + 200_000_000 * "x")
+    file.write_text(f"[{row}, " + json.dumps(rows[1:])[1:])
+    assert file.stat().st_size > 200_000_000
+    try:
+        done = revolion("run", study, "--json")
+    finally:
+        file.unlink()
+    assert done.code == 0
+    assert json.loads(done.out)["counts"]["apple"]["rejects"] == 1
+
+
+# /proc refuses new files and folders even to root.
+@pytest.mark.parametrize(
+    "words", [("run", "{study}", "--run", "/proc/revolion"), ("init", "/proc/study.yaml")]
+)
+def test_a_folder_that_can_not_be_written_is_code_1(
+    revolion: Command, study: Path, words: tuple[str, ...]
+) -> None:
+    done = revolion(*(word.format(study=study) for word in words))
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: /proc/")
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_command_line_that_is_wrong_is_code_2(revolion: Command) -> None:
+    assert revolion("nothing").code == 2
+    assert revolion("run").code == 2
+    assert revolion("run", "study.yaml", "--wrokers", 2).code == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_ends_with_an_example(command: str) -> None:
+    shown = CliRunner(env={"TERMINAL_WIDTH": "100"}).invoke(cli.app, [command, "--help"])
+    assert shown.exit_code == 0
+    plain = re.sub(r"\x1b\[[\d;]*m", "", shown.output)
+    assert plain.strip().splitlines()[-1].strip().startswith(f"Example: revolion {command}")
+
+
+def write_slow_study(folder: Path, rows: int, **answering: int) -> Path:
+    """A study that keeps the fake model busy: it compares each question with all it has seen."""
+    for name in NAMES:
+        listed = []
+        for number in range(rows):
+            asked = " ".join(f"{name}{number * factor % 997}" for factor in range(1, 30))
+            said = [{"from": "human", "value": asked}, {"from": "gpt", "value": f"it is {number}"}]
+            listed.append({"id": number, "conversations": said})
+        (folder / f"{name}.json").write_text(json.dumps(listed))
+    return write_study(folder, answering=answering, tuning={"epochs": 1}, verify={"arms": []})
+
+
+@contextmanager
+def answering(study: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which has begun to answer."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*REVOLION, "run", str(study)], **pipes) as process:
+        while not list(study.parent.glob("run/answer/*/*/*.partial")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        yield process
+
+
+def test_ctrl_c_says_how_to_go_on_and_the_next_run_finishes(tmp_path: Path) -> None:
+    study = write_slow_study(tmp_path, rows=200, batch_size=20, shard=1)
+    with answering(study) as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    warning, stopped = err.splitlines()
+    assert warning.startswith("warning: stopping at the next save; a second Ctrl-C stops at once")
+    assert stopped.startswith("stopped with ")
+    assert stopped.endswith(" units done, all work saved; the same command goes on")
+    again = subprocess.run([*REVOLION, "run", str(study), "--json"], capture_output=True)
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["datasets"] == list(NAMES)
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
+    study = write_slow_study(tmp_path, rows=600, batch_size=1000, shard=1)
+    with answering(study) as process:
+        assert process.stderr is not None
+        process.send_signal(signal.SIGINT)
+        assert "a second Ctrl-C stops at once" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+    assert process.returncode == 130
+    assert err == "stopped at once; the same command goes on from the last save\n"
