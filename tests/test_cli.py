@@ -129,6 +129,19 @@ def test_a_study_from_plan_to_report(revolion: Command, study: Path, tmp_path: P
     assert json.loads((tmp_path / "small/train.json").read_text()).__len__() == kept.height
 
 
+def test_a_name_and_licences_reach_the_results_of_a_finished_study(
+    revolion: Command, study: Path
+) -> None:
+    first = json.loads(revolion("run", study, "--json").out)
+    assert first["licences"] == dict.fromkeys(NAMES)
+    values = yaml.safe_load(study.read_text()) | {"name": "colours"}
+    values["datasets"][0]["licence"] = "CC BY 4.0"
+    study.write_text(yaml.safe_dump(values))
+    second = json.loads(revolion("run", study, "--json").out)
+    assert (second["name"], second["licences"]["apple"]) == ("colours", "CC BY 4.0")
+    assert second["mq"] == first["mq"]
+
+
 def test_tables_for_people(revolion: Command, study: Path) -> None:
     planned = revolion("plan", study).out
     assert "14 steps" in planned

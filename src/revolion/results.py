@@ -40,7 +40,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
     Where they already show these very units, nothing is written.
     """
     folder = store.root / RESULTS
-    stamp = digest([unit.key for unit in units])
+    stamp = digest([study.name, _licences(study), *(unit.key for unit in units)])
     present = read_summary(store.root)
     if present is not None and present["stamp"] == stamp:
         return present
@@ -94,6 +94,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
         "verification": compared(pl.read_parquet(folder / VERIFICATION)) if verified else None,
         "counts": _counts(study, store, units, parts),
+        "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(study)),
         "trainable": _trainable(store, units),
@@ -131,6 +132,10 @@ def _counts(
         }
         for name in study.names
     }
+
+
+def _licences(study: Study) -> dict[str, str | None]:
+    return {dataset.name: dataset.licence for dataset in study.datasets}
 
 
 def _trainable(store: Store, units: Sequence[Unit]) -> dict[str, int]:
