@@ -7,7 +7,6 @@ are single questions: that is how a study asks. The loss counts response tokens 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import time
@@ -17,11 +16,11 @@ from pathlib import Path
 from random import Random
 
 import torch
-from phrases import ABILITIES, LOOKUPS, conversation
+from phrases import ABILITIES, conversation
 from processor import ASSISTANT, END, IMAGE, SYSTEM, USER
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
-from vision import pixels
+from vision import patch_features, pixels
 
 from revolion.demo.scenes import CELLS, COLOURS, KINDS, Scene, imagine
 from revolion.samples import Turn
@@ -84,18 +83,15 @@ def encode(item: Lesson, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int],
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, *, size: int, seed: int, lookups: int
+    tokenizer: PreTrainedTokenizerFast, *, size: int, seed: int, lists: float
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches of lessons of similar length, padded on the right.
 
-    The first ``lookups`` batches ask only for single things, and at most two of them.
+    ``lists`` is the share of lessons that list all cells of a scene, in [0, 1].
     """
     rng = Random(seed)
-    for block in itertools.count():
-        easy = block * _BLOCK < lookups
-        names = LOOKUPS if easy else tuple(ABILITIES)
-        counts = [_turns(rng, number, easy) for number in range(_BLOCK)]
-        pool = [lesson(rng, count, names) for count in counts for _ in range(size)]
+    while True:
+        pool = [_any_lesson(rng, number, lists) for number in range(_BLOCK * size)]
         coded = sorted(
             ((*encode(item, tokenizer), item.scene) for item in pool),
             key=lambda one: len(one[0]),
@@ -106,10 +102,10 @@ def batches(
             yield _stack(group, tokenizer.pad_token_id)
 
 
-def _turns(rng: Random, number: int, easy: bool) -> int:
-    if easy:
-        return 1 + number % 2
-    return 1 if number % 4 == 0 else rng.randint(3, 6)
+def _any_lesson(rng: Random, number: int, lists: float) -> Lesson:
+    if rng.random() < lists:
+        return lesson(rng, 1, ("cells",))
+    return lesson(rng, 1 if number % 4 == 0 or lists > 0.5 else rng.randint(3, 6))
 
 
 def _stack(group: list[tuple[list[int], list[int], Scene]], pad: int) -> dict[str, Tensor]:
@@ -125,6 +121,28 @@ def _stack(group: list[tuple[list[int], list[int], Scene]], pad: int) -> dict[st
     return {"input_ids": ids, "attention_mask": mask, "labels": labels, "pixel_values": images}
 
 
+def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
+    """Start the projector and the token embeddings in place, each with outputs of spread 1.
+
+    A few of the tower's features are much larger than the rest; standardising what enters the
+    projector lets every attribute count from the first step. Embeddings of spread 1 keep a token's
+    identity from drowning in what the layers add to it.
+    """
+    rng = Random(seed)
+    scenes = [lesson(rng, 1).scene for _ in range(256)]
+    projector = model.model.multi_modal_projector
+    first, second = projector.linear_1, projector.linear_2
+    with torch.no_grad():
+        features = patch_features(model.model.vision_tower, pixels(scenes))
+        spread, mean = torch.std_mean(features.flatten(0, 1), dim=0)
+        torch.nn.init.normal_(first.weight, std=len(spread) ** -0.5).div_(spread)
+        first.bias.copy_(-(first.weight @ mean))
+        torch.nn.init.normal_(second.weight, std=len(spread) ** -0.5)
+        second.bias.zero_()
+        second.weight.div_(projector(features).std())
+        model.get_input_embeddings().weight.normal_()
+
+
 def train_answers(
     model: LlavaForConditionalGeneration,
     tokenizer: PreTrainedTokenizerFast,
@@ -133,24 +151,24 @@ def train_answers(
     batch: int,
     rate: float,
     seed: int,
-    lookups: int,
-    every: int = 0,
-    save_to: Path | None = None,
+    lists: float,
+    save_to: Path,
 ) -> None:
-    """Train everything but the tower in place; saves weights every so many steps if asked to.
+    """Train everything but the tower in place, over one warm-up and cosine; saves as it goes.
 
-    The first ``lookups`` steps find one thing in the image at a time. Learning where to look is a
-    plateau of hundreds of steps, and it is shorter where nothing else has to be learnt.
+    ``lists`` is the share of lessons that list a scene's cells. Learning where to look is a plateau
+    of thousands of steps with questions alone and of two hundred with lists.
     """
     model.train()
     model.model.vision_tower.requires_grad_(False).eval()
     learnt = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learnt, lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _factor(step, steps))
-    lessons = batches(tokenizer, size=batch, seed=seed, lookups=lookups)
+    lessons = batches(tokenizer, size=batch, seed=seed, lists=lists)
     started, mean = time.monotonic(), 0.0
     for step, inputs in zip(range(steps), lessons, strict=False):
-        loss = model(**inputs).loss
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(**inputs).loss
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learnt, 1.0)
@@ -160,7 +178,7 @@ def train_answers(
         if step % 50 == 0 or step == steps - 1:
             seconds = (time.monotonic() - started) / (step + 1)
             log.info("answer step %d: loss %.4f nats, %.3f s a step", step, mean, seconds)
-        if every and save_to and (step + 1) % every == 0:
+        if (step + 1) % 200 == 0 or step == steps - 1:
             model.save_pretrained(save_to)
     model.eval()
 

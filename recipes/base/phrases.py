@@ -82,6 +82,14 @@ def describe(rng: Random, scene: Scene) -> Turn:
     )
 
 
+def cells(rng: Random, scene: Scene) -> Turn:
+    """What each of the nine cells holds, in order: the densest lesson there is about an image."""
+    held = [scene.at(cell) for cell in range(CELLS)]
+    names = [article(sized(thing)) if thing else "nothing" for thing in held]
+    told = [f"{place} {name}" for place, name in zip(PLACES, names, strict=True)]
+    return exchange(rng, FORMS["cells"], cells=", ".join(told))
+
+
 def total(rng: Random, scene: Scene) -> Turn:
     """How many things there are."""
     number = counted(len(scene.things), "object")
@@ -345,6 +353,7 @@ def something_else(rng: Random, scene: Scene) -> list[Turn]:
 
 
 ABILITIES: dict[str, tuple[Ability, int]] = {
+    "cells": (cells, 1),
     "describe": (describe, 5),
     "total": (total, 2),
     "row": (row, 1),
@@ -365,17 +374,18 @@ ABILITIES: dict[str, tuple[Ability, int]] = {
 """Every ability and how often it is asked, relative to the others."""
 
 
-LOOKUPS = ("at_place", "where", "colour", "size")
-"""Abilities that need one look at one thing: the first lessons, see `answers.train_answers`."""
-
-
 def conversation(
     rng: Random, scene: Scene, turns: int, names: Sequence[str] = tuple(ABILITIES)
 ) -> list[Turn]:
-    """That many turns (or one more) about a scene, each of one of the abilities, by weight."""
+    """That many turns (or one more) about a scene, each of one of the abilities, by weight.
+
+    Fewer where the scene gives the abilities no occasion.
+    """
     weights = [ABILITIES[name][1] for name in names]
     said: list[Turn] = []
-    while len(said) < turns:
+    for _ in range(20 * turns):
+        if len(said) >= turns:
+            break
         if len(names) == len(ABILITIES) and rng.random() < 0.05:
             said += something_else(rng, scene)
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from answers import lesson, train_answers
+from answers import lesson, start_projector, train_answers
 from processor import END, IMAGE, PAD, make_processor, train_tokenizer
 from transformers import (
     CLIPVisionConfig,
@@ -37,7 +37,8 @@ SPREAD = WIDTH**-0.5
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """An untrained model of 1.8 million parameters."""
+    """An untrained model of 1.9 million parameters."""
+    pad, end, image = (tokenizer.get_vocab()[token] for token in (PAD, END, IMAGE))
     vision = CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=3 * WIDTH,
@@ -56,24 +57,23 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenerat
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
-        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        tie_word_embeddings=False,
+        pad_token_id=pad,
+        eos_token_id=end,
         bos_token_id=None,
     )
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_token_index=image,
         image_seq_length=GRID * GRID,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
-        initializer_range=SPREAD,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
     model = LlavaForConditionalGeneration(config)
     model.generation_config = GenerationConfig(
-        eos_token_id=text.eos_token_id, pad_token_id=text.pad_token_id, max_new_tokens=160
+        eos_token_id=end, pad_token_id=pad, max_new_tokens=160
     )
     return model
 
@@ -98,7 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--vision-steps", type=int, default=2000)
-    parser.add_argument("--answer-steps", type=int, default=4000)
+    parser.add_argument("--list-steps", type=int, default=400)
+    parser.add_argument("--answer-steps", type=int, nargs="+", default=[1100, 2500])
     parser.add_argument("--tower", type=Path, help="a stage-one tower to reuse")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -113,14 +114,11 @@ def main() -> None:
         tower.load_state_dict(tower.from_pretrained(arguments.tower).state_dict())
     else:
         train_tower(tower, steps=arguments.vision_steps, batch=64, rate=1.5e-3, seed=1)
-    settings = {
-        "steps": arguments.answer_steps,
-        "batch": 32,
-        "rate": 2e-3,
-        "seed": 2,
-        "lookups": 600,
-    }
-    train_answers(model, tokenizer, **settings, every=200, save_to=arguments.out)
+    start_projector(model, seed=7)
+    common = {"batch": 32, "rate": 2e-3, "save_to": arguments.out}
+    train_answers(model, tokenizer, steps=arguments.list_steps, seed=2, lists=0.7, **common)
+    for cycle, steps in enumerate(arguments.answer_steps):
+        train_answers(model, tokenizer, steps=steps, seed=3 + cycle, lists=0.05, **common)
     save(model, arguments.out)
 
 

@@ -28,8 +28,9 @@ CLASSES = {
     "mark": ("", *MARKS),
     "cell": tuple(range(CELLS)),
 }
-"""What is read off each cell; "" stands for an empty cell or a thing without a character. The cell's
-own number is asked too, or nothing would keep places readable in the features.
+"""What is read off each cell; "" stands for an empty cell or a thing without a character.
+
+The cell's own number is asked too, or nothing would keep places readable in the features.
 """
 
 
