@@ -20,6 +20,7 @@ from phrases import ABILITIES, conversation
 from processor import ASSISTANT, END, IMAGE, SYSTEM, USER
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 from vision import patch_features, pixels
 
 from revolion.demo.scenes import CELLS, COLOURS, KINDS, Scene, imagine
@@ -105,7 +106,7 @@ def batches(
 def _any_lesson(rng: Random, number: int, lists: float) -> Lesson:
     if rng.random() < lists:
         return lesson(rng, 1, ("cells",))
-    return lesson(rng, 1 if number % 4 == 0 or lists > 0.5 else rng.randint(3, 6))
+    return lesson(rng, 1 if number % 4 == 0 else rng.randint(3, 6))
 
 
 def _stack(group: list[tuple[list[int], list[int], Scene]], pad: int) -> dict[str, Tensor]:
@@ -130,7 +131,7 @@ def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
     """
     rng = Random(seed)
     scenes = [lesson(rng, 1).scene for _ in range(256)]
-    projector = model.model.multi_modal_projector
+    projector: LlavaMultiModalProjector = model.model.multi_modal_projector
     first, second = projector.linear_1, projector.linear_2
     with torch.no_grad():
         features = patch_features(model.model.vision_tower, pixels(scenes))
@@ -140,7 +141,7 @@ def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
         torch.nn.init.normal_(second.weight, std=len(spread) ** -0.5)
         second.bias.zero_()
         second.weight.div_(projector(features).std())
-        model.get_input_embeddings().weight.normal_()
+        torch.nn.init.normal_(model.get_input_embeddings().get_parameter("weight"))
 
 
 def train_answers(
@@ -167,8 +168,7 @@ def train_answers(
     lessons = batches(tokenizer, size=batch, seed=seed, lists=lists)
     started, mean = time.monotonic(), 0.0
     for step, inputs in zip(range(steps), lessons, strict=False):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = model(**inputs).loss
+        loss: Tensor = model(**inputs).loss
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learnt, 1.0)

@@ -116,7 +116,7 @@ def main() -> None:
         train_tower(tower, steps=arguments.vision_steps, batch=64, rate=1.5e-3, seed=1)
     start_projector(model, seed=7)
     common = {"batch": 32, "rate": 2e-3, "save_to": arguments.out}
-    train_answers(model, tokenizer, steps=arguments.list_steps, seed=2, lists=0.7, **common)
+    train_answers(model, tokenizer, steps=arguments.list_steps, seed=2, lists=1.0, **common)
     for cycle, steps in enumerate(arguments.answer_steps):
         train_answers(model, tokenizer, steps=steps, seed=3 + cycle, lists=0.05, **common)
     save(model, arguments.out)
