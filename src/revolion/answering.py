@@ -75,7 +75,7 @@ def answer(job: Job) -> None:
         if not file.exists():
             if job.stop():
                 raise InterruptedRun("answering stopped after a shard")
-            _write(_shard_rows(job, model, shard), file)
+            write_table(pl.DataFrame(_shard_rows(job, model, shard), schema=SCHEMA), file)
         done += sum(len(batch) for batch in shard)
         job.log({"done": done, "of": len(questions), "peak_memory_bytes": peak_memory()})
     _join(job.folder, len(shards))
@@ -119,13 +119,6 @@ def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]
         half = len(batch) // 2
         return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
     return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
-
-
-def _write(rows: list[dict[str, str | int | None]], file: Path) -> None:
-    """A shard, whole or not at all: a killed run must not leave half of one."""
-    temporary = file.with_suffix(".tmp")
-    write_table(pl.DataFrame(rows, schema=SCHEMA), temporary)
-    temporary.replace(file)
 
 
 def _join(folder: Path, shards: int) -> None:

@@ -21,7 +21,7 @@ from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
 from revolion.settings import Study
-from revolion.store import Store, explained, versions, write_atomically
+from revolion.store import Store, explained, opened_atomically, versions, write_atomically
 from revolion.tables import write_table
 from revolion.tuning import TRAINABLE
 from revolion.verification import VERIFICATION, compared
@@ -193,7 +193,5 @@ def _kept(selection: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    with source.open("rb") as whole, opened_atomically(target) as copy:
+        shutil.copyfileobj(whole, copy)

@@ -16,7 +16,7 @@ from typing import Any, overload
 import polars as pl
 
 from revolion.samples import ImageRef, Sample, Turn
-from revolion.store import explained
+from revolion.store import opened_atomically
 
 SCHEMA = pl.Schema(
     {
@@ -85,14 +85,14 @@ class SampleTable(Sequence[Sample]):
 
 
 def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write a table as Parquet; the same table gives the same bytes.
+    """Write a table as Parquet, whole or not at all; the same table gives the same bytes.
 
     Raises StoreError if the disk refuses.
     """
     data = io.BytesIO()  # polars itself would turn a full disk into an error of its own
     frame.rechunk().write_parquet(data, compression="zstd", row_group_size=_ROW_GROUP)
-    with explained(path):
-        path.write_bytes(data.getbuffer())
+    with opened_atomically(path) as file:
+        file.write(data.getbuffer())
 
 
 def _record(sample: Sample) -> tuple[Any, ...]:

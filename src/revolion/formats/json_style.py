@@ -10,14 +10,13 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from revolion.errors import DataError
 from revolion.formats.json_rows import CHUNK, opened, starts_with_bracket
-from revolion.store import explained
+from revolion.store import opened_atomically
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)', re.DOTALL)
 _COMMA = re.compile(rb",([ \t\r\n]*)[^ \t\r\n]")
@@ -80,19 +79,9 @@ def write_rows(rows: Iterable[Any], path: Path, style: Style) -> None:
     Raises StoreError if the disk refuses, DataError for a row with unpaired surrogates, which UTF-8
     can't hold.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with explained(path):
-        try:
-            with temporary.open("wb") as file:
-                for number, text in enumerate(_pieces(rows, style)):
-                    file.write(_encoded(text, path, number))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+    with opened_atomically(path) as file:
+        for number, text in enumerate(_pieces(rows, style)):
+            file.write(_encoded(text, path, number))
 
 
 def _outline(file: IO[bytes]) -> bytes:
