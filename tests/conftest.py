@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -105,6 +106,22 @@ def build_tiny_base(folder: Path) -> None:
     )
     LlavaForConditionalGeneration(config).save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+@pytest.fixture
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes the disk full for files of a name: what is written to them can't be kept."""
+    names: list[str] = []
+    keep = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if names and names[-1] in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        keep(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    return names.append
 
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")

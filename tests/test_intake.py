@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -235,15 +236,14 @@ def test_a_source_that_is_not_there_gets_a_hint(home: Home) -> None:
         home.take(format="x")
 
 
-def test_tables_that_can_not_be_written(home: Home) -> None:
+def test_tables_that_can_not_be_written(home: Home, fill_disk: Callable[[str], None]) -> None:
     home.store(row(0))
     with pytest.raises(StoreError, match=r"samples\.parquet"):
         take_in(home.out / "nowhere", name="set", source=home.source)
     for name in ("samples.parquet", "images.parquet", "rejects.parquet", "intake.json"):
-        (home.out / name).symlink_to("/dev/full")
+        fill_disk(name)
         with pytest.raises(StoreError, match=f"{name}: the disk is full"):
             home.take()
-        (home.out / name).unlink()
 
 
 def test_stale(home: Home) -> None:

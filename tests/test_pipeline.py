@@ -398,6 +398,19 @@ def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
     assert all(stage["done"] == stage["units"] for stage in after["stages"].values())
 
 
+def test_auto_is_settled_before_it_names_a_unit(
+    make_study: StudyMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers of a GPU must not be taken for numbers of a CPU in a run folder that moved."""
+    study = make_study()
+    assert pipeline.settled(study).compute.device == "cpu"
+    assert pipeline.settled(study).compute.dtype == "float32"
+    monkeypatch.setattr(pipeline, "gpu_count", lambda: 1)
+    monkeypatch.setattr(pipeline, "_torch_sees_gpus", lambda: True)
+    assert pipeline.settled(study).compute.device == "cuda"
+    assert pipeline.settled(study).compute.dtype == "bfloat16"
+
+
 def test_results_are_published_once(make_study: StudyMaker, tmp_path: Path) -> None:
     study: Study = make_study()
     run = tmp_path / "run"

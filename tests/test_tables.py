@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -95,7 +95,7 @@ def test_the_same_table_gives_the_same_bytes_however_it_was_put_together(tmp_pat
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x").symlink_to("/dev/full")
+def test_a_full_disk_is_told(tmp_path: Path, fill_disk: Callable[[str], None]) -> None:
+    fill_disk("x")
     with pytest.raises(StoreError, match="x: the disk is full"):
         write_table(to_table([made("one", 0)]), tmp_path / "x")

@@ -26,7 +26,7 @@ from revolion.digests import uniform
 from revolion.errors import DataError, ImageError
 from revolion.images import ImageRecord, check, check_all, resolve, usable
 from revolion.samples import Reject, Sample
-from revolion.store import explained
+from revolion.store import write_atomically
 from revolion.tables import SCHEMA, to_table, write_table
 
 SAMPLES, IMAGES, REJECTS = "samples.parquet", "images.parquet", "rejects.parquet"
@@ -194,8 +194,7 @@ class _Intake:
         write_table(_frame(self._records.values(), IMAGE_SCHEMA), folder / IMAGES)
         write_table(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
         facts = {"format": layout, "rows": self._rows, "samples": len(samples)}
-        with explained(folder / FACTS):
-            (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        write_atomically(folder / FACTS, json.dumps(facts).encode())
 
     def _check(self, paths: Iterable[str]) -> None:
         new = [path for path in paths if path not in self._records]
@@ -250,6 +249,7 @@ def _draw(sample: Sample, seed: int) -> float:
 
 
 def require_source(source: Path) -> None:
+    """Raise DataError, with the names that are near, unless the file exists."""
     if source.exists():
         return
     parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))

@@ -66,7 +66,7 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     InterruptedRun after Ctrl-C, BackendError where a unit fails, and whatever is wrong with
     settings, data or model as its own error.
     """
-    store = Store(folder)
+    store, study = Store(folder), settled(study)
     with store.locked(), _logged(folder), _stoppable(store), _backend(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: a base that is not there should not wait for them.
@@ -111,6 +111,7 @@ def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
 
     Before the data sets are taken in and split only those units are known, and no parts.
     """
+    study = settled(study)
     intake = intake_units(study)
     split = plan.split(study, intake)
     if not store.done(split.key):
@@ -255,6 +256,27 @@ def _backend(study: Study) -> Any:
     return backends.connect(
         compute.backend, workers=compute.workers, threads=compute.threads, gpus=gpus
     )
+
+
+def settled(study: Study) -> Study:
+    """The study with `auto` replaced by what it means on this machine.
+
+    So that the keys of a run folder tell a CPU's numbers from a GPU's.
+    """
+    compute = study.compute
+    device, dtype = compute.device, compute.dtype
+    if device == "auto":
+        device = "cuda" if gpu_count() and _torch_sees_gpus() else "cpu"
+    if dtype == "auto":
+        dtype = "bfloat16" if device == "cuda" else "float32"
+    fixed = compute.model_copy(update={"device": device, "dtype": dtype})
+    return study.model_copy(update={"compute": fixed})
+
+
+def _torch_sees_gpus() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def gpu_count() -> int:

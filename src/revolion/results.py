@@ -193,5 +193,6 @@ def _kept(selection: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as whole, opened_atomically(target) as copy:
         shutil.copyfileobj(whole, copy)

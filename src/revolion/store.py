@@ -112,7 +112,12 @@ class Store:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all. Raises StoreError."""
+    """Write a file so that it is there whole or not at all, in a folder that is made if need be.
+
+    Raises StoreError.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with opened_atomically(path) as file:
         file.write(data)
 
@@ -125,7 +130,6 @@ def opened_atomically(path: Path) -> Iterator[IO[bytes]]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 yield file
