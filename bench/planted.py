@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--noise", type=float, default=0.3)
     parser.add_argument("--defect", action="append")
+    parser.add_argument("--samples", type=int, help="per data set; default: the demo's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
     parser.add_argument("--workers", type=int, default=2)
@@ -35,6 +36,7 @@ def main() -> None:
     file = demo.make(
         given.folder,
         seed=given.seed,
+        samples=given.samples,
         noise=given.noise,
         defects=given.defect,
         workers=given.workers,
