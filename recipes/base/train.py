@@ -1,7 +1,7 @@
 """Make the base model from nothing: `python recipes/base/train.py --out FOLDER`.
 
-About an hour on one CPU core: the vision tower first (`vision.py`), then projector and language
-model on answers (`answers.py`). All seeds are fixed. Weights are stored as float16 and meant to be
+About two hours on one CPU core: the vision tower first (`vision.py`), then projector and language
+model on answers (`teaching.py`). All seeds are fixed. Weights are stored as float16 and meant to be
 computed with as float32, which the stored config says.
 """
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from random import Random
 
 import torch
-from answers import lesson, start_projector, train_answers
+from answers import lesson
 from processor import END, IMAGE, PAD, make_processor, train_tokenizer
+from teaching import Stage, start_projector, teach
 from transformers import (
     CLIPVisionConfig,
     GenerationConfig,
@@ -34,6 +35,16 @@ CONTEXT = 2048
 WIDTH = 128
 SPREAD = WIDTH**-0.5
 """Weights start this wide: at the customary 0.02 one so narrow attends to nothing for long."""
+
+
+STAGES = (
+    Stage(steps=400, rate=2e-3, seed=2, lists=1.0, keys=0.0),
+    Stage(steps=1100, rate=2e-3, seed=3, lists=0.05, keys=0.0),
+    Stage(steps=400, rate=1.5e-3, seed=5, lists=0.0, keys=1.0),
+    Stage(steps=1400, rate=1.5e-3, seed=6, lists=0.02, keys=0.2),
+    Stage(steps=4000, rate=2e-3, seed=11, lists=0.03, keys=0.3, emphasis=4.0, muon=3e-3),
+)
+"""How the answers are taught: lists of cells, questions, keyed lists, then all together."""
 
 
 def make_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
@@ -97,9 +108,7 @@ def main() -> None:
     """Parse the arguments and make the model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--vision-steps", type=int, default=2000)
-    parser.add_argument("--list-steps", type=int, default=400)
-    parser.add_argument("--answer-steps", type=int, nargs="+", default=[1100, 2500])
+    parser.add_argument("--vision-steps", type=int, default=1500)
     parser.add_argument("--tower", type=Path, help="a stage-one tower to reuse")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -115,10 +124,8 @@ def main() -> None:
     else:
         train_tower(tower, steps=arguments.vision_steps, batch=64, rate=1.5e-3, seed=1)
     start_projector(model, seed=7)
-    common = {"batch": 32, "rate": 2e-3, "save_to": arguments.out}
-    train_answers(model, tokenizer, steps=arguments.list_steps, seed=2, lists=1.0, **common)
-    for cycle, steps in enumerate(arguments.answer_steps):
-        train_answers(model, tokenizer, steps=steps, seed=3 + cycle, lists=0.05, **common)
+    for stage in STAGES:
+        teach(model, tokenizer, stage, arguments.out)
     save(model, arguments.out)
 
 
