@@ -15,9 +15,15 @@ from PIL import Image
 from revolion import models
 from revolion.errors import InterruptedRun, ModelError
 from revolion.models.hf import HuggingFaceVLM
-from revolion.models.prompts import IGNORED
+from revolion.models.prompts import IGNORED, cut
+from revolion.models.trainable import choose
 from revolion.samples import ImageRef, Question, Sample, Turn
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import (
+    AnsweringSettings,
+    ComputeSettings,
+    LoraSettings,
+    TuningSettings,
+)
 
 CPU = ComputeSettings(device="cpu")
 
@@ -95,6 +101,53 @@ def test_images_without_a_tag_stand_first(tiny_base: Path, images: str) -> None:
     text = model._prompter.conversation(row).text
     assert text == "<|user|><image><image>how many ?<|end|><|assistant|>two<|end|>"
     assert model._with_labels([row])["input_ids"].tolist()[0].count(model._image_id) == 8
+
+
+def test_long_conversations_are_cut_where_only_text_is_lost(tiny_base: Path, images: str) -> None:
+    model = load(tiny_base)
+    rows = [sample(images, ("<image>\nhow many ?", "two " * 20)), sample(images, ("what ?", "a"))]
+    whole = model._with_labels(rows)
+    short = cut(whole, model._image_id, 30)
+    assert short["input_ids"].shape == short["labels"].shape == (2, 30)
+    assert torch.equal(short["pixel_values"], whole["pixel_values"])
+    assert cut(whole, model._image_id, 10_000) is whole
+    with pytest.raises(ModelError, match=r"an image after its token 3, where tuning\.max_tokens"):
+        cut(whole, model._image_id, 3)
+    with pytest.raises(ModelError, match=r"prompts alone fill tuning\.max_tokens \(8\)"):
+        cut(whole, model._image_id, 8)
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(tiny_base: Path, images: str) -> None:
+    """Some templates drop what a model thought once it has been asked again."""
+    model = load(tiny_base)
+    model._processor.chat_template = "{{ messages | length }}" + model._processor.chat_template
+    row = sample(images, ("<image>\nhow many ?", "two"), ("what ?", "a"))
+    with pytest.raises(ModelError, match="changes earlier turns"):
+        model._prompter.conversation(row)
+
+
+def test_a_template_without_an_end_mark_gets_one(tiny_base: Path, images: str) -> None:
+    model = load(tiny_base)
+    model._processor.chat_template = model._processor.chat_template.replace("<|end|>", " ")
+    text = model._prompter.conversation(sample(images, ("<image>\nhow many ?", "two"))).text
+    assert text == "<|user|><image>how many ? <|assistant|>two<|end|>"
+
+
+def test_a_family_of_unknown_projector_says_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"model type 'martian' is not known \(known: llava, "):
+        choose(torch.nn.Linear(2, 2), "martian", TuningSettings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trainable": ("(",)}, "not a regular expression"),
+        ({"trainable": "lora", "lora": LoraSettings(targets=("nothing",))}, "matches no module"),
+    ],
+)
+def test_impossible_trainable_sets(tiny_base: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(tiny_base, **settings)
 
 
 def test_only_the_projector_is_tuned_by_default(tiny_base: Path) -> None:
@@ -297,6 +350,29 @@ def test_find_tells_folders_hub_ids_and_the_built_in(tmp_path: Path, tiny_base: 
         models.find(str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match=r"no config\.json"):
         models.find(str(tmp_path)).fingerprint()
+
+
+def test_a_hub_id_is_a_folder_once_the_hub_gave_it(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub itself can't exist here; what is asked of it and what becomes of a no can."""
+    asked: list[tuple[str, Any]] = []
+
+    def give(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        assert "*.bin" not in allow_patterns
+        return str(tiny_base)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    assert models.find("owner/model", "v1").folder == str(tiny_base)
+    assert asked == [("owner/model", "v1")]
+
+    def refuse(*_: Any, **__: Any) -> str:
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ModelError, match="the hub does not give it.*give its folder"):
+        models.find("owner/model")
 
 
 def test_the_fingerprint_follows_the_content(tiny_base: Path, tmp_path: Path) -> None:
