@@ -371,7 +371,7 @@ def test_a_hub_id_is_a_folder_once_the_hub_gave_it(
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(ModelError, match="the hub does not give it.*give its folder"):
+    with pytest.raises(ModelError, match=r"the hub does not give it.*give its folder"):
         models.find("owner/model")
 
 
