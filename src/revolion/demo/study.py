@@ -15,7 +15,7 @@ SETTINGS: dict[str, Any] = {
     "name": "demo",
     "base": "demo",
     "split": {"evaluation_share": 0.2},
-    "tuning": {"trainable": "projector", "steps": 60, "batch_size": 32, "learning_rate": 1e-3},
+    "tuning": {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
     "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
     "verify": {"seeds": 1},
 }
