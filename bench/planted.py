@@ -4,7 +4,7 @@ Draws the demo with a share of its train samples spoilt, runs the study, and pri
 and kind of SQ the AUROC of telling clean from spoilt samples, the share of spoilt samples among
 those kept, and the mean MQ of every verification arm over its seeds.
 
-    python bench/planted.py /tmp/planted --noise 0.3 --defect swapped --seeds 3
+    python bench/planted.py planted --noise 0.3 --defect swapped --seeds 3
 """
 
 from __future__ import annotations

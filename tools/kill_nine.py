@@ -5,7 +5,7 @@ group with SIGKILL at moments spread over its units, the last while results are 
 lets it finish. Every Parquet table in `results/` and both files in `refined/` must be the same,
 byte for byte.
 
-    python tools/kill_nine.py demo/study.yaml --to /tmp/kill --moments 10
+    python tools/kill_nine.py demo/study.yaml --to kill --moments 10
 """
 
 from __future__ import annotations

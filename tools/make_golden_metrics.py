@@ -4,9 +4,9 @@ BLEU and ROUGE-L come from pycocoevalcap 1.2, METEOR from the jar that ships in 
 exact and stem stages and with this package's list of function words. That needs Java and packages
 this project does not depend on, so it runs in an environment of its own:
 
-    python3 -m venv /tmp/oracle
-    /tmp/oracle/bin/pip install pycocoevalcap==1.2 PyStemmer
-    PYTHONPATH=src /tmp/oracle/bin/python tools/make_golden_metrics.py
+    python3 -m venv oracle
+    oracle/bin/pip install pycocoevalcap==1.2 PyStemmer
+    PYTHONPATH=src oracle/bin/python tools/make_golden_metrics.py
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import importlib
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -173,7 +173,7 @@ class Scheduler:
         failures: list[RevolionError] = []
         while waiting or running:
             if not failures:
-                for unit in [unit for unit in waiting.values() if self._ready(unit, waiting)]:
+                for unit in [unit for unit in waiting.values() if self._ready(unit)]:
                     running[self._start(waiting.pop(unit.key))] = unit
             if not running:
                 break
@@ -194,7 +194,7 @@ class Scheduler:
         if failures:
             raise self._summed_up(failures, len(done), len(units))
 
-    def _ready(self, unit: Unit, waiting: Mapping[str, Unit]) -> bool:
+    def _ready(self, unit: Unit) -> bool:
         return all(self._store.done(need) for need in unit.needs)
 
     def _start(self, unit: Unit) -> Future[str]:
