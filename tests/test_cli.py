@@ -403,7 +403,8 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_finishes(tmp_path: Path) -> N
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
-    study = write_slow_study(tmp_path, rows=600, batch_size=1000, shard=1)
+    # An answering unit takes many seconds, so the clean stop can not win the race.
+    study = write_slow_study(tmp_path, rows=2500, batch_size=4000, shard=1)
     with answering(study) as process:
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)

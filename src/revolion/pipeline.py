@@ -178,6 +178,9 @@ class Scheduler:
             if not running:
                 break
             ended, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+            if not failures and self._store.stop_requested():
+                _log.warning("stopping at the next save; a second Ctrl-C stops at once")
+                failures.append(InterruptedRun(""))
             for future in ended:
                 unit = running.pop(future)
                 failure = self._failure(future, unit)
@@ -185,9 +188,8 @@ class Scheduler:
                     done.add(unit.key)
                 elif not isinstance(failure, _Cancelled):
                     failures.append(failure)
-            if failures or self._store.stop_requested():
+            if failures:
                 self._store.request_stop()
-                failures = failures or [InterruptedRun("")]
                 for future in running:
                     future.cancel()
             self._watch(self._progress(units, done, running.values()))
@@ -307,8 +309,8 @@ def _stoppable(store: Store) -> Iterator[None]:
         return
 
     def ask(_number: int, _frame: object) -> None:
+        # Nothing is logged here: the signal may have come in the middle of writing to the log.
         store.request_stop()
-        _log.warning("stopping at the next save; a second Ctrl-C stops at once")
         signal.signal(signal.SIGINT, before)
 
     before = signal.signal(signal.SIGINT, ask)
