@@ -8,12 +8,12 @@ are single questions: that is how a study asks. The loss counts response tokens 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 import torch
-from lists import keyed
+from lists import KEYS, keyed
 from phrases import ABILITIES, conversation
 from processor import ASSISTANT, END, IMAGE, SYSTEM, USER
 from torch import Tensor
@@ -81,16 +81,23 @@ def encode(item: Lesson, tokenizer: PreTrainedTokenizerFast) -> tuple[list[int],
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, *, size: int, seed: int, lists: float, keys: float
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    size: int,
+    seed: int,
+    lists: float,
+    keys: float,
+    often: Sequence[str] = (),
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches of lessons of similar length, padded on the right.
 
     ``lists`` is the share of lessons that list all cells of a scene, ``keys`` the share of the
-    others that are keyed lists, both in [0, 1].
+    others that are keyed lists, both in [0, 1]; the abilities and keys named in ``often`` come
+    three times as often as by their weights.
     """
     rng = Random(seed)
     while True:
-        pool = [_any_lesson(rng, number, lists, keys) for number in range(_BLOCK * size)]
+        pool = [_any_lesson(rng, number, lists, keys, often) for number in range(_BLOCK * size)]
         coded = sorted(
             ((*encode(item, tokenizer), item.scene) for item in pool),
             key=lambda one: len(one[0]),
@@ -101,13 +108,19 @@ def batches(
             yield _stack(group, tokenizer.pad_token_id)
 
 
-def _any_lesson(rng: Random, number: int, lists: float, keys: float) -> Lesson:
+def _any_lesson(
+    rng: Random, number: int, lists: float, keys: float, often: Sequence[str]
+) -> Lesson:
     if rng.random() < lists:
         return lesson(rng, 1, ("cells",))
     if keys and rng.random() < keys:
         scene = lesson(rng, 1).scene
-        return Lesson(scene, (keyed(rng, scene),))
-    return lesson(rng, 1 if number % 4 == 0 else rng.randint(3, 6))
+        return Lesson(scene, (keyed(rng, scene, _weighted(KEYS, often)),))
+    return lesson(rng, 1 if number % 4 == 0 else rng.randint(3, 6), _weighted(ABILITIES, often))
+
+
+def _weighted(names: Iterable[str], often: Sequence[str]) -> list[str]:
+    return [name for name in names for _ in range(3 if name in often else 1)]
 
 
 def _stack(group: list[tuple[list[int], list[int], Scene]], pad: int) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ a question's answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from phrases import FORMS, exchange
@@ -18,9 +18,9 @@ from revolion.demo.words import PLACES, article, counted, direction, listed, siz
 from revolion.samples import Turn
 
 
-def keyed(rng: Random, scene: Scene) -> Turn:
-    """Everything in random order, by one of the keys."""
-    key = rng.choice(tuple(KEYS))
+def keyed(rng: Random, scene: Scene, names: Sequence[str]) -> Turn:
+    """Everything in random order, by one of the keys; a name given twice counts twice."""
+    key = rng.choice(names)
     items = KEYS[key](rng, scene)
     return exchange(rng, FORMS["keyed"], key=key, items="; ".join(rng.sample(items, len(items))))
 

@@ -379,14 +379,14 @@ def conversation(
 ) -> list[Turn]:
     """That many turns (or one more) about a scene, each of one of the abilities, by weight.
 
-    Fewer where the scene gives the abilities no occasion.
+    A name given twice counts twice. Fewer turns where the scene gives the abilities no occasion.
     """
     weights = [ABILITIES[name][1] for name in names]
     said: list[Turn] = []
     for _ in range(20 * turns):
         if len(said) >= turns:
             break
-        if len(names) == len(ABILITIES) and rng.random() < 0.05:
+        if len(names) > 1 and rng.random() < 0.05:
             said += something_else(rng, scene)
             continue
         ability, _ = ABILITIES[rng.choices(names, weights)[0]]

@@ -47,7 +47,8 @@ class Stage:
 
     ``lists`` and ``keys`` are the shares of lessons that list a scene, as in `answers.batches`;
     ``emphasis`` is how much more the words count that name what is seen; ``muon`` the rate of the
-    matrices, or None to give everything to AdamW at ``rate``.
+    matrices, or None to give everything to AdamW at ``rate``; ``often`` names the abilities and
+    keys that come three times as often.
     """
 
     steps: int
@@ -57,6 +58,7 @@ class Stage:
     keys: float
     emphasis: float = 1.0
     muon: float | None = None
+    often: tuple[str, ...] = ()
 
 
 def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
@@ -97,7 +99,14 @@ def teach(
         for optimiser in optimisers
     ]
     weights = _weights(tokenizer, stage.emphasis)
-    lessons = batches(tokenizer, size=BATCH, seed=stage.seed, lists=stage.lists, keys=stage.keys)
+    lessons = batches(
+        tokenizer,
+        size=BATCH,
+        seed=stage.seed,
+        lists=stage.lists,
+        keys=stage.keys,
+        often=stage.often,
+    )
     started, mean = time.monotonic(), 0.0
     for step, inputs in zip(range(stage.steps), lessons, strict=False):
         loss = _loss(model, inputs, weights)
