@@ -42,8 +42,8 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The recipe's `answers` module, imported from its folder."""
     monkeypatch.syspath_prepend(str(RECIPE))
     yield importlib.import_module("answers")
-    for name in ("phrases", "answers", "processor", "vision"):
-        sys.modules.pop(name, None)
+    for file in RECIPE.glob("*.py"):
+        sys.modules.pop(file.stem, None)
 
 
 def ask(model: Any, processor: Any, messages: list[dict[str, Any]], *images: Image.Image) -> str:

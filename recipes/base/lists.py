@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from phrases import FORMS, exchange
+from wordings import FORMS, exchange
 
 from revolion.demo.scenes import CELLS, COLOURS, KINDS, Scene
 from revolion.demo.words import PLACES, article, counted, direction, listed, sized

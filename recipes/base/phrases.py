@@ -7,24 +7,20 @@ the skills and the words, and leave the styles to be learnt.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from random import Random
 
-import yaml
+from relations import compare, neighbour, relation, same_colour, same_line
+from wordings import FORMS, Form, exchange, name_of
 
 from revolion.demo.scenes import CARD, CELLS, COLOURS, KINDS, SHAPES, Scene, Thing
 from revolion.demo.words import (
     COLUMNS,
-    NUMERALS,
     PLACES,
     ROWS,
     are,
     article,
-    beside,
     counted,
-    direction,
     listed,
     mark_of,
     plural,
@@ -40,30 +36,6 @@ OTHER_PLACES = tuple(
     for row in ("upper", "central", "lower")
     for column in ("left", "middle", "right")
 )
-
-Form = tuple[str, str]
-"""How something is asked, and how it is answered."""
-
-_WORDINGS = yaml.safe_load(Path(__file__).with_name("wordings.yaml").read_text(encoding="utf-8"))
-CHOICES: dict[str, str] = _WORDINGS.pop("choices")
-FORMS: dict[str, tuple[Form, ...]] = {
-    name: tuple((form["ask"], form["say"]) for form in forms) for name, forms in _WORDINGS.items()
-}
-
-
-def say(rng: Random, template: str, **slots: object) -> str:
-    """Fill a template's slots, then take its choices, inner ones first."""
-    known = {**CHOICES, **slots}
-    text = re.sub(r"\{(\w+)\}", lambda found: str(known[found[1]]), template)
-    while "<" in text:
-        text = re.sub(r"<([^<>]*)>", lambda found: rng.choice(found[1].split("|")), text, count=1)
-    return text
-
-
-def exchange(rng: Random, forms: Sequence[Form], **slots: object) -> Turn:
-    """A question in one of the forms, and the answer that belongs to it."""
-    asked, said = rng.choice(forms)
-    return Turn(say(rng, asked, **slots), say(rng, said, **slots))
 
 
 def describe(rng: Random, scene: Scene) -> Turn:
@@ -129,7 +101,7 @@ def where(rng: Random, scene: Scene) -> Turn:
     """Where a thing is."""
     thing = rng.choice(scene.things)
     exact = f"It stands in the {ROWS[thing.row]} row and in the {COLUMNS[thing.column]} column."
-    name = _name(rng, scene, thing)
+    name = name_of(rng, scene, thing)
     return exchange(rng, FORMS["where"], name=name, place=PLACES[thing.cell], row_and_column=exact)
 
 
@@ -139,7 +111,7 @@ def size(rng: Random, scene: Scene) -> Turn | None:
     if not shapes:
         return None
     thing = rng.choice(shapes)
-    return exchange(rng, FORMS["size"], name=_name(rng, scene, thing), size=thing.size)
+    return exchange(rng, FORMS["size"], name=name_of(rng, scene, thing), size=thing.size)
 
 
 def exists(rng: Random, scene: Scene) -> Turn:
@@ -179,53 +151,6 @@ def count_colour(rng: Random, scene: Scene) -> Turn:
     )
 
 
-def relation(rng: Random, scene: Scene) -> Turn | None:
-    """Where one thing lies as seen from another."""
-    if len(scene.things) < 2:
-        return None
-    first, second = rng.sample(scene.things, 2)
-    vertical, horizontal = direction(first, second)
-    sides = [vertical] * bool(vertical) + [f"to the {horizontal}"] * bool(horizontal)
-    of = [vertical] * bool(vertical) + [f"to the {horizontal} of"] * bool(horizontal)
-    return exchange(
-        rng,
-        FORMS["relation"],
-        first=_name(rng, scene, first),
-        second=_name(rng, scene, second),
-        first_full=first.name,
-        second_full=second.name,
-        sides=" and ".join(sides),
-        sides_of=" and ".join(of),
-    )
-
-
-SIDES = {
-    "above": ("above", ""),
-    "below": ("below", ""),
-    "to the left of": ("", "left"),
-    "to the right of": ("", "right"),
-}
-
-
-def neighbour(rng: Random, scene: Scene) -> Turn | None:
-    """What lies in the next cell above, below, left or right of a thing."""
-    occasions = []
-    for thing in scene.things:
-        for words, step in SIDES.items():
-            cell = beside(thing.cell, *step)
-            there = None if cell is None else scene.at(cell)
-            if there or rng.random() < 0.05:
-                occasions.append((thing, words, article(sized(there)) if there else "nothing"))
-    if not occasions:
-        return None
-    thing, words, found = rng.choice(occasions)
-    alone = words if words in ("above", "below") else f"on {words[3:-3]}"
-    name = _name(rng, scene, thing)
-    return exchange(
-        rng, FORMS["neighbour"], side=words, side_alone=alone, name=name, neighbour=found
-    )
-
-
 def reading(rng: Random, scene: Scene) -> Turn | None:
     """What is written on one, two or all cards, or which card shows a character."""
     cards = scene.of(kind=CARD)
@@ -258,79 +183,6 @@ def reading(rng: Random, scene: Scene) -> Turn | None:
         marks=listed([f"the {mark_of(card)}" for card in cards]),
         marks_in_colours=listed([f"the {mark_of(card)} in {card.colour}" for card in cards]),
         marks_on_cards=listed([f"the {mark_of(card)} on the {card.name}" for card in cards]),
-    )
-
-
-STEPS = (
-    "<Think step by step|Reason step by step|Explain your steps|Give your reasons|Go step by step>"
-)
-
-
-def compare(rng: Random, scene: Scene) -> Turn | None:
-    """Counts of two kinds, and what follows from them."""
-    kinds = sorted({thing.kind for thing in scene.things})
-    if len(kinds) < 2:
-        return None
-    one, two = rng.sample(kinds, 2)
-    if rng.random() < 0.1:
-        two = rng.choice([kind for kind in SHAPES if kind != one])
-    a, b = len(scene.of(kind=one)), len(scene.of(kind=two))
-    frequent = (
-        "more frequent than" if a > b else "less frequent than" if a < b else "as frequent as"
-    )
-    return exchange(
-        rng,
-        FORMS["compare"],
-        firsts=plural(one),
-        seconds=plural(two),
-        first=counted(a, one) if a else f"no {plural(one)}",
-        second=counted(b, two) if b else f"no {plural(two)}",
-        are_first=are(a),
-        are_second=are(b),
-        more="more" if a > b else "fewer" if a < b else "as many",
-        than="as" if a == b else "than",
-        frequent=frequent,
-        sum=NUMERALS[a + b] if a + b < len(NUMERALS) else str(a + b),
-    )
-
-
-def same_line(rng: Random, scene: Scene) -> Turn | None:
-    """Whether two things stand in the same row or column."""
-    if len(scene.things) < 2:
-        return None
-    first, second = rng.sample(scene.things, 2)
-    rows = rng.random() < 0.6
-    names = ROWS if rows else COLUMNS
-    a, b = (first.row, second.row) if rows else (first.column, second.column)
-    slots = {"line": "row" if rows else "column", "line_first": names[a], "line_second": names[b]}
-    turn = exchange(
-        rng,
-        FORMS["same"],
-        first=_name(rng, scene, first),
-        second=_name(rng, scene, second),
-        first_full=first.name,
-        second_full=second.name,
-        alike="the same" if a == b else "different",
-        the_same="the same" if a == b else "not the same",
-        **slots,
-    )
-    return Turn(turn.instruction, turn.response.replace("it is the same", "they share the same"))
-
-
-def same_colour(rng: Random, scene: Scene) -> Turn | None:
-    """Whether two shapes, each the only one of its kind, have the same colour."""
-    shapes = [t for t in scene.things if t.kind != CARD and len(scene.of(kind=t.kind)) == 1]
-    if len(shapes) < 2:
-        return None
-    first, second = rng.sample(shapes, 2)
-    return exchange(
-        rng,
-        FORMS["same_colour"],
-        first=first.kind,
-        second=second.kind,
-        colour_first=first.colour,
-        colour_second=second.colour,
-        alike="the same" if first.colour == second.colour else "different",
     )
 
 
@@ -399,9 +251,3 @@ def conversation(
 def _one_of_its_kind(rng: Random, scene: Scene) -> Thing | None:
     shapes = [t for t in scene.things if t.kind != CARD and len(scene.of(kind=t.kind)) == 1]
     return rng.choice(shapes) if shapes else None
-
-
-def _name(rng: Random, scene: Scene, thing: Thing) -> str:
-    """ "circle" where it is the only one and chance agrees, else "red circle"."""
-    alone = len(scene.of(kind=thing.kind)) == 1
-    return thing.kind if alone and rng.random() < 0.7 else thing.name
