@@ -32,7 +32,9 @@ def _by_place(rng: Random, scene: Scene) -> list[str]:
 
 
 def _by_name(rng: Random, scene: Scene) -> list[str]:
-    return [f"{t.name}: {t.mark or t.size}, {PLACES[t.cell]}" for t in scene.things]
+    # In both orders, so that the place is looked up right behind the name as often as later.
+    facts = [(t.name, rng.sample((t.mark or t.size, PLACES[t.cell]), 2)) for t in scene.things]
+    return [f"{name}: {one}, {other}" for name, (one, other) in facts]
 
 
 def _by_kind(rng: Random, scene: Scene) -> list[str]:

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -48,7 +49,7 @@ class Stage:
     ``lists`` and ``keys`` are the shares of lessons that list a scene, as in `answers.batches`;
     ``emphasis`` is how much more the words count that name what is seen; ``muon`` the rate of the
     matrices, or None to give everything to AdamW at ``rate``; ``often`` names the abilities and
-    keys that come three times as often.
+    keys that come three times as often; ``deepen`` the layers that first get another behind them.
     """
 
     steps: int
@@ -59,6 +60,7 @@ class Stage:
     emphasis: float = 1.0
     muon: float | None = None
     often: tuple[str, ...] = ()
+    deepen: tuple[int, ...] = ()
 
 
 def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
@@ -83,6 +85,25 @@ def start_projector(model: LlavaForConditionalGeneration, *, seed: int) -> None:
         torch.nn.init.normal_(model.get_input_embeddings().get_parameter("weight"))
 
 
+def deepen(model: LlavaForConditionalGeneration, layers: Sequence[int]) -> None:
+    """Put a copy behind each of these layers of the language model, in place.
+
+    A copy's outputs start at zero, so the model answers as before.
+    """
+    grown: list[nn.Module] = []
+    for number, layer in enumerate(model.model.language_model.layers):
+        grown.append(layer)
+        if number in layers:
+            copy = deepcopy(layer)
+            nn.init.zeros_(copy.self_attn.o_proj.weight)
+            nn.init.zeros_(copy.mlp.down_proj.weight)
+            grown.append(copy)
+    for number, layer in enumerate(grown):
+        layer.self_attn.layer_idx = number
+    model.model.language_model.layers = nn.ModuleList(grown)
+    model.config.text_config.num_hidden_layers = len(grown)
+
+
 def teach(
     model: LlavaForConditionalGeneration,
     tokenizer: PreTrainedTokenizerFast,
@@ -90,6 +111,7 @@ def teach(
     save_to: Path,
 ) -> None:
     """Train everything but the tower in place; saves as it goes."""
+    deepen(model, stage.deepen)
     model.train()
     model.model.vision_tower.requires_grad_(False).eval()
     learnt = [weight for weight in model.parameters() if weight.requires_grad]

@@ -45,7 +45,7 @@ STAGES = (
     Stage(steps=1400, rate=1.5e-3, seed=6, lists=0.02, keys=0.2),
     Stage(steps=4000, rate=2e-3, seed=11, lists=0.03, keys=0.3, emphasis=4.0, muon=3e-3),
     Stage(
-        steps=5000,
+        steps=3000,
         rate=2e-3,
         seed=12,
         lists=0.03,
@@ -53,11 +53,13 @@ STAGES = (
         emphasis=4.0,
         muon=3e-3,
         often=("where", "relation", "same_line", "neighbour", "colour", "name", "side"),
+        deepen=(2, 3),
     ),
 )
 """How the answers are taught: lists of cells, questions, keyed lists, then all together.
 
-In the end what was still learnt worst comes most often: saying where a named thing lies.
+In the end what was still learnt worst comes most often: saying where a named thing lies. That takes
+more steps of thought than four layers have, so the language model gets two more first.
 """
 
 
