@@ -8,9 +8,11 @@ DEMO ?= demo
 
 setup: $(VENV)/ready
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/ready: pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+	@command -v $(or $(CXX),c++) > /dev/null || { echo "revolion's metrics are compiled from C++:" \
+		"a compiler is needed (Debian: apt-get install g++), or CXX=/path/to/one" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,meteor]'
 	touch $@
 
 check: setup

@@ -164,6 +164,55 @@ def report(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> 
     _print_json(summary) if as_json else _show_results(summary, folder)
 
 
+@app.command(
+    epilog=_example(
+        "revolion score answers.jsonl --answer answer --reference references",
+        "revolion score results.json captions_val2014.json --to scores.parquet",
+        "revolion score answers.txt references.txt",
+    )
+)
+def score(
+    answers: Annotated[
+        Path, typer.Argument(metavar="ANSWERS", help="JSON(L), Parquet, CSV, TSV, text or -")
+    ],
+    references: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[REFERENCES]...", help="COCO annotations, or texts line by line"),
+    ] = None,
+    answer: Annotated[str, typer.Option(help="column of the answers")] = "answer",
+    reference: Annotated[str, typer.Option(help="column of a text or a list")] = "reference",
+    id: Annotated[str, typer.Option(help="column of ids")] = "id",
+    tokenizer: Annotated[str, typer.Option(help="ptb | none")] = "ptb",
+    preset: Annotated[str, typer.Option(help="six | families")] = "six",
+    meteor: Annotated[str, typer.Option(help="full | exact+stem")] = "full",
+    threads: Annotated[int | None, typer.Option(min=1, help="default: all processors")] = None,
+    to: Annotated[Path | None, typer.Option(help="write each pair's: .parquet | .jsonl")] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="of the bootstrap")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Score answers against references: BLEU, METEOR, ROUGE-L and MQ, with 95 % intervals."""
+    from revolion.pipeline import Progress
+    from revolion.rating import rate
+    from revolion.report.overview import scored
+    from revolion.settings import MetricSettings
+    from revolion.sources import Columns, read_pairs
+    from revolion.studyfile import checked
+
+    given = {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
+    settings = checked(MetricSettings, given, "revolion score")
+    pairs = read_pairs(answers, references or (), Columns(answer, reference, id))
+    with _bars() as watch:
+        found = rate(
+            pairs,
+            settings,
+            threads=threads,
+            to=to,
+            replicates=replicates,
+            progress=lambda done: watch([Progress("score", done, 0)]),
+        )
+    _print_json(found) if as_json else _show(scored(found))
+
+
 @app.command(epilog=_example("revolion demo demo", "revolion demo noisy --noise 0.3"))
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="the folder to make it in")],

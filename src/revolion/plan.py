@@ -20,7 +20,7 @@ VERSIONS = {
     "split": 1,
     "tune": 1,
     "answer": 1,
-    "score": 1,
+    "score": 2,
     "grade": 1,
     "refine": 1,
     "verify": 1,

@@ -108,7 +108,9 @@ def signature(study: Study, units: Sequence[Unit]) -> dict[str, Any]:
     model = next(unit.params["model"] for unit in units if unit.stage == "tune")
     kinds = study.quality
     return {
-        "metrics": metrics.signature(study.metrics.tokenizer, study.metrics.preset),
+        "metrics": metrics.signature(
+            study.metrics.tokenizer, study.metrics.preset, meteor=study.metrics.meteor
+        ),
         "quality": f"dq:{kinds.dq};with_self:{kinds.with_self};sq:{kinds.sq}",
         "base": study.base,
         "fingerprint": model["base"],

@@ -25,6 +25,8 @@ def score(job: Job) -> None:
         [[reference] for reference in table["reference"]],
         tokenizer=job.study.metrics.tokenizer,
         preset=job.study.metrics.preset,
+        meteor=job.study.metrics.meteor,
+        threads=job.study.compute.threads,
     )
     columns = dict(scores) | dict(scores.statistics)
     write_table(table.select("uid", "turn").with_columns(**columns), job.folder / SCORES)

@@ -125,7 +125,12 @@ class AnsweringSettings(Section):
 class MetricSettings(Section):
     """What MQ is the mean of."""
 
-    tokenizer: Literal["simple", "none"] = Field("simple", description="how texts become words")
+    tokenizer: Literal["ptb", "none"] = Field(
+        "ptb", description="how texts become words: Penn Treebank tokens, or tokenised already"
+    )
+    meteor: Literal["full", "exact+stem"] = Field(
+        "full", description="METEOR 1.5 (needs the extra `meteor`), or its first two stages"
+    )
     preset: Literal["six", "families"] = Field(
         "six", description="six: BLEU-1..4, METEOR, ROUGE-L alike; families: each family alike"
     )

@@ -6,13 +6,15 @@ import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from revolion.errors import SettingsError
-from revolion.settings import DatasetSettings, Study
+from revolion.settings import DatasetSettings, Section, Study
+
+Settings = TypeVar("Settings", bound=Section)
 
 
 def load(source: Path | str | Mapping[str, Any]) -> Study:
@@ -31,9 +33,14 @@ def parse(values: Any, where: str) -> Study:
     """A study from plain values; ``where`` opens the messages. Raises SettingsError."""
     if not isinstance(values, Mapping):
         raise SettingsError(f"{where}: a study is a mapping of settings, found {_shown(values)}")
+    return checked(Study, values, where)
+
+
+def checked(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    """Settings of a kind from plain values; ``where`` opens the messages. Raises SettingsError."""
     try:
         # Through JSON, so that strict types still take a list for a tuple and a text for a path.
-        return Study.model_validate_json(json.dumps(values, default=str))
+        return kind.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         problems = [_explained(problem) for problem in error.errors()]
         lines = "\n  ".join(dict.fromkeys(problems))

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from revolion.report.terminal import facts, number
 
@@ -38,6 +39,20 @@ def planned(found: Mapping[str, Any]) -> list[Table]:
     for name, sizes in found["datasets"].items():
         datasets.add_row(escape(name), *(number(sizes[column]) for column in columns))
     return [datasets, stages(found["stages"])]
+
+
+def scored(found: Mapping[str, Any]) -> list[Table | Text]:
+    """What `revolion score` found: a row per metric with 95 % intervals, and the signature."""
+    table = Table(title=f"{found['pairs']:,} answers")
+    for name in ("metric", "corpus", "95 %", "mean", "95 %"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, row in found["scores"].items():
+        cells = [name]
+        for kind in ("corpus", "mean"):
+            low, high = row[f"{kind}_interval"]
+            cells += [f"{row[kind]:.4f}", f"{low:.4f} to {high:.4f}"]
+        table.add_row(*cells)
+    return [table, Text(found["signature"], style="dim")]
 
 
 def stages(found: Mapping[str, Mapping[str, int]]) -> Table:

@@ -1,0 +1,183 @@
+"""`revolion score`: a file of answers scored in bounded memory, with intervals.
+
+Chunk after chunk is read, scored and written. What stays is a sum of the sufficient statistics per
+block of pairs; corpus scores, means and their bootstrap intervals are made from those sums.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from revolion import metrics
+from revolion.errors import DataError, SettingsError
+from revolion.metrics import Scores
+from revolion.settings import MetricSettings
+from revolion.sources import Pairs
+from revolion.store import explained, opened_atomically
+
+Floats = NDArray[np.float64]
+
+BLOCKS = 4096
+"""Blocks that a bootstrap draws from: single pairs as long as there are no more of them."""
+
+NAMES = (*metrics.COMPONENTS, "mq")
+SUFFIXES = (".parquet", ".jsonl")
+_AT_ONCE = 64  # replicates drawn together: 64 x 4096 counts are 2 MB
+
+
+@dataclass
+class Tally:
+    """Sums over the pairs seen so far, by block: of the statistics and of the pairs' own values."""
+
+    pairs: int = 0
+    statistics: Floats = field(default_factory=lambda: np.zeros((BLOCKS, len(metrics.STATISTICS))))
+    values: Floats = field(default_factory=lambda: np.zeros((BLOCKS, len(NAMES))))
+
+    def add(self, scores: Scores) -> None:
+        """Add a chunk; pair i goes to block i modulo `BLOCKS`."""
+        statistics = np.stack([scores.statistics[name] for name in metrics.STATISTICS], axis=1)
+        values = np.stack([scores[name] for name in NAMES], axis=1)
+        blocks = (self.pairs + np.arange(len(values))) % BLOCKS
+        np.add.at(self.statistics, blocks, statistics)
+        np.add.at(self.values, blocks, values)
+        self.pairs += len(values)
+
+
+def rate(
+    pairs: Iterable[Pairs],
+    settings: MetricSettings,
+    *,
+    threads: int | None = None,
+    to: Path | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Score pairs and sum them up.
+
+    Arguments: ``to`` a file for the per-pair values, `.parquet` or `.jsonl`; ``replicates`` of the
+    bootstrap, from ``seed``; ``progress`` is told how many pairs are done. Returns a dict: `pairs`,
+    `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of the
+    pairs' values, each with the bounds of a 95 % percentile interval. Raises DataError where there
+    is no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
+    """
+    tally, signature = Tally(), ""
+    with _writer(to) as write:
+        for chunk in pairs:
+            scores = metrics.score(
+                chunk.answers,
+                chunk.references,
+                settings.tokenizer,
+                settings.preset,
+                meteor=settings.meteor,
+                threads=threads,
+            )
+            signature = scores.signature
+            tally.add(scores)
+            write(_table(chunk.ids, scores))
+            progress(tally.pairs)
+        if not tally.pairs:
+            raise DataError("there is no answer to score", to or Path("-"))
+    return {
+        "pairs": tally.pairs,
+        "signature": signature,
+        "scores": summed_up(tally, settings.preset, replicates, seed),
+    }
+
+
+def summed_up(
+    tally: Tally, preset: str, replicates: int, seed: int
+) -> dict[str, dict[str, float | list[float]]]:
+    """Corpus scores and means with 95 % bootstrap intervals over the blocks of pairs."""
+    draws = np.concatenate(list(_draws(tally, replicates, seed)))
+    whole = np.hstack([tally.statistics, tally.values]).sum(axis=0)
+    corpora, means = _scored(np.vstack([whole, draws]), preset)
+    table = {}
+    for column, name in enumerate(NAMES):
+        table[name] = {
+            "corpus": float(corpora[0, column]),
+            "corpus_interval": _interval(corpora[1:, column]),
+            "mean": float(means[0, column]),
+            "mean_interval": _interval(means[1:, column]),
+        }
+    return table
+
+
+def _draws(tally: Tally, replicates: int, seed: int) -> Iterator[Floats]:
+    """Sums of blocks drawn with replacement: float64[some, statistics + values], in pieces."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    blocks = min(tally.pairs, BLOCKS)
+    sums = np.hstack([tally.statistics, tally.values])[:blocks]
+    for start in range(0, replicates, _AT_ONCE):
+        size = min(_AT_ONCE, replicates - start)
+        counts = random.multinomial(blocks, np.full(blocks, 1 / blocks), size=size)
+        yield counts.astype(np.float64) @ sums
+
+
+def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
+    """(corpus scores, means), each float64[rows, len(NAMES)], of rows of sums."""
+    split = len(metrics.STATISTICS)
+    named = dict(zip(metrics.STATISTICS, sums[:, :split].T, strict=True))
+    corpora = metrics.corpus_from_statistics(named, preset)
+    stacked = np.stack([corpora[name] for name in NAMES], axis=1)
+    return stacked, sums[:, split:] / named["segments"][:, None]
+
+
+def _interval(values: Floats) -> list[float]:
+    return [float(bound) for bound in np.quantile(values, (0.025, 0.975))]
+
+
+def _table(ids: list[str], scores: Scores) -> pl.DataFrame:
+    extra = {
+        "rouge_l_f1": scores.statistics["rouge_l_f1_sum"],
+        "answer_tokens": scores.statistics["bleu_answer_length"],
+        "reference_tokens": scores.statistics["bleu_reference_length"],
+    }
+    return pl.DataFrame({"id": ids, **{name: scores[name] for name in NAMES}, **extra})
+
+
+@contextmanager
+def _writer(to: Path | None) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Takes tables and leaves them as one file, which is there whole or not at all."""
+    if to is None:
+        yield lambda _: None
+    elif to.suffix == ".jsonl":
+        with opened_atomically(to) as file:
+            yield lambda table: table.write_ndjson(file)
+    elif to.suffix == ".parquet":
+        with _parts(to) as write:
+            yield write
+    else:
+        raise SettingsError(f"{to}: per-pair scores are written to {' or '.join(SUFFIXES)}")
+
+
+@contextmanager
+def _parts(to: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """Parquet has no appending: parts beside the target, streamed into one file in the end."""
+    with explained(to):
+        folder = Path(tempfile.mkdtemp(prefix=f".{to.name}.", dir=to.parent))
+    try:
+        parts: list[Path] = []
+
+        def write(table: pl.DataFrame) -> None:
+            parts.append(folder / f"{len(parts):06}.parquet")
+            with explained(to):
+                table.write_parquet(parts[-1], compression="uncompressed")
+
+        yield write
+        whole = folder / "whole"
+        with explained(to):
+            pl.scan_parquet(parts).sink_parquet(whole, maintain_order=True)
+            whole.replace(to)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
