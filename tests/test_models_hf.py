@@ -300,16 +300,29 @@ def test_batches_of_one_and_many_answer_alike(tiny_base: Path, images: str) -> N
     assert [answer.prompt_tokens for answer in together][1] < together[2].prompt_tokens
 
 
-def test_half_precision_tunes_and_answers(tiny_base: Path, images: str, tmp_path: Path) -> None:
-    """A bfloat16 base keeps its trainable set in float32, in tuning and in answering."""
+@pytest.mark.parametrize(
+    ("base", "trainable"),
+    [("tiny_base", "projector"), ("tiny_base", "all"), ("tiny_next", "projector")],
+)
+def test_half_precision_tunes_and_answers(
+    request: pytest.FixtureRequest, images: str, tmp_path: Path, base: str, trainable: Any
+) -> None:
+    """A bfloat16 base computes in bfloat16 and keeps its trainable set in float32.
+
+    Whichever parameter comes first: that of LLaVA-NeXT is one of the projector's.
+    """
     half = ComputeSettings(device="cpu", dtype="bfloat16")
-    model = HuggingFaceVLM(str(tiny_base), half, TuningSettings(), 10**6, 0)
+    folder = str(request.getfixturevalue(base))
+    model = HuggingFaceVLM(folder, half, TuningSettings(trainable=trainable), 10**6, 0)
+    computed: set[torch.dtype] = set()
+    model._model.lm_head.register_forward_hook(lambda *found: computed.add(found[-1].dtype))
     question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
     before = model.loglikelihood([question], ["the 0"])
     fit(model, images, tmp_path, steps=10)
     assert {value.dtype for value in model._trainable.values()} == {torch.float32}
     assert model.loglikelihood([question], ["the 0"]) > before
     assert len(model.answer([question], AnsweringSettings(max_new_tokens=3), seed=0)) == 1
+    assert computed == {torch.bfloat16}
 
 
 def test_float16_needs_a_gpu(tiny_base: Path) -> None:

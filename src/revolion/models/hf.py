@@ -46,7 +46,9 @@ class HuggingFaceVLM(VLM):
         self._max_pixels = max_pixels
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
-        self._model = _load_model(folder, _dtype(compute.dtype, self._device), compute.attention)
+        # Not the model's own word: that is its first parameter's, which may be a tuned one.
+        self._dtype = _dtype(compute.dtype, self._device)
+        self._model = _load_model(folder, self._dtype, compute.attention)
         self._model.to(self._device)
         self._model.eval()
         self._ends = _end_ids(self._model, self._processor)
@@ -83,6 +85,7 @@ class HuggingFaceVLM(VLM):
                 collate,
                 settings,
                 folder,
+                dtype=self._dtype,
                 seed=seed,
                 log=log,
                 stop=stop,
@@ -157,9 +160,9 @@ class HuggingFaceVLM(VLM):
         return self._moved(encode(self._processor, texts, images, "left"))
 
     def _moved(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """To the device; pixels also to the model's dtype."""
+        """To the device; pixels also to the dtype that is computed in."""
         return {
-            name: tensor.to(self._device, self._model.dtype)
+            name: tensor.to(self._device, self._dtype)
             if tensor.is_floating_point()
             else tensor.to(self._device)
             for name, tensor in tensors.items()
@@ -187,9 +190,9 @@ class HuggingFaceVLM(VLM):
     @contextmanager
     def _inference(self) -> Iterator[None]:
         """Without gradients; a half-precision base meets its float32 trainable set in autocast."""
-        dtype = self._model.dtype
-        half = dtype if dtype != torch.float32 else torch.bfloat16
-        autocast = torch.autocast(self._device.type, half, enabled=dtype != torch.float32)
+        half = self._dtype != torch.float32
+        dtype = self._dtype if half else torch.bfloat16  # it knows no float32
+        autocast = torch.autocast(self._device.type, dtype, enabled=half)
         with torch.inference_mode(), autocast:
             yield
 

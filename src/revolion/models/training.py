@@ -36,12 +36,14 @@ def train(
     settings: TuningSettings,
     folder: Path,
     *,
+    dtype: torch.dtype,
     seed: int,
     log: Log,
     stop: Callable[[], bool],
 ) -> None:
     """Tune the trainable parameters of ``model`` on ``samples`` in their order.
 
+    ``dtype`` is what is computed in; the trainable parameters themselves are float32.
     Raises InterruptedRun after saving a checkpoint once ``stop()`` is true.
     """
     micro = settings.micro_batch_size or settings.batch_size
@@ -49,7 +51,9 @@ def train(
     callback = _Watcher(counter, settings.batch_size // micro, log, stop)
     trainer = _Trainer(
         model=model,
-        args=_arguments(model, settings, folder / _CHECKPOINTS, len(samples), seed),
+        args=_arguments(
+            settings, folder / _CHECKPOINTS, len(samples), dtype, model.device.type, seed
+        ),
         train_dataset=samples,
         data_collator=counter,
         callbacks=[callback],
@@ -147,11 +151,15 @@ class _Watcher(TrainerCallback):
 
 
 def _arguments(
-    model: Any, settings: TuningSettings, folder: Path, samples: int, seed: int
+    settings: TuningSettings,
+    folder: Path,
+    samples: int,
+    dtype: torch.dtype,
+    device: str,
+    seed: int,
 ) -> TrainingArguments:
     micro = settings.micro_batch_size or settings.batch_size
     steps = max(1, samples // settings.batch_size)
-    half = model.dtype == torch.bfloat16, model.dtype == torch.float16
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -163,9 +171,9 @@ def _arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch",
-        bf16=half[0],
-        fp16=half[1],
-        use_cpu=model.device.type == "cpu",
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device == "cpu",
         seed=seed,
         data_seed=seed,
         logging_steps=1,
