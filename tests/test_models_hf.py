@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,25 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import TrainingArguments
 
-from revolion import models
-from revolion.errors import InterruptedRun, ModelError
+from revolion import models, plan
+from revolion.answering import _answered
+from revolion.errors import DeviceMemoryError, InterruptedRun, ModelError
+from revolion.jobs import Job
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.prompts import IGNORED, cut
 from revolion.models.trainable import choose
+from revolion.models.training import _arguments
 from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import (
     AnsweringSettings,
     ComputeSettings,
     LoraSettings,
+    Study,
     TuningSettings,
 )
+from revolion.store import Store
 
 CPU = ComputeSettings(device="cpu")
 
@@ -181,7 +189,12 @@ def test_nothing_trainable_is_an_error(tiny_base: Path) -> None:
 
 
 def fit(
-    model: HuggingFaceVLM, images: str, folder: Path, steps: int = 6, stop_at: int | None = None
+    model: HuggingFaceVLM,
+    images: str,
+    folder: Path,
+    steps: int = 6,
+    stop_at: int | None = None,
+    micro: int | None = None,
 ) -> list[dict[str, Any]]:
     """Tune for some steps of two; checkpoints every two steps. The log's lines."""
     rows = [
@@ -189,7 +202,9 @@ def fit(
         for n in range(steps * 2)
     ]
     lines: list[dict[str, Any]] = []
-    settings = TuningSettings(steps=steps, batch_size=2, checkpoint_every=2, learning_rate=0.01)
+    settings = TuningSettings(
+        steps=steps, batch_size=2, micro_batch_size=micro, checkpoint_every=2, learning_rate=0.01
+    )
     model.fit(
         rows,
         settings,
@@ -323,6 +338,98 @@ def test_half_precision_tunes_and_answers(
     assert model.loglikelihood([question], ["the 0"]) > before
     assert len(model.answer([question], AnsweringSettings(max_new_tokens=3), seed=0)) == 1
     assert computed == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_nothing_of_the_checkpoint_s_decoding_gets_in(
+    tiny_base: Path, tmp_path: Path, temperature: float
+) -> None:
+    """Checkpoints bring habits of decoding; the study's words are all that counts."""
+    shutil.copytree(tiny_base, tmp_path, dirs_exist_ok=True)
+    habits = {
+        "no_repeat_ngram_size": 2,
+        "min_new_tokens": 7,
+        "suppress_tokens": [9],
+        "do_sample": True,
+        "top_k": 5,
+        "top_p": 0.5,
+        "eos_token_id": [1, 8],
+    }
+    (tmp_path / "generation_config.json").write_text(json.dumps(habits))
+    model = load(tmp_path)
+    settings = model._generation(AnsweringSettings(temperature=temperature))
+    found, _ = model._model._prepare_generation_config(settings)
+    assert found.no_repeat_ngram_size in (None, 0)
+    assert found.min_new_tokens is found.suppress_tokens is None
+    assert found.do_sample == (temperature > 0)
+    if temperature:
+        assert (found.temperature, found.top_k, found.top_p) == (0.7, 0, 1.0)
+    assert found.eos_token_id == [1, 8], "its end marks are the one thing that is kept"
+
+
+def test_what_does_not_fit_into_memory_is_a_device_memory_error(
+    tiny_base: Path, images: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real allocation that is refused: in the forward pass, and while inputs are moved."""
+    model = load(tiny_base)
+    question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
+
+    def too_much(*_: Any, **__: Any) -> Any:
+        return torch.empty(2**50)
+
+    hook = model._model.register_forward_pre_hook(too_much)
+    with pytest.raises(DeviceMemoryError, match="a batch does not fit into memory: "):
+        model.answer([question], AnsweringSettings(), seed=0)
+    with pytest.raises(
+        DeviceMemoryError, match=r"memory: .*; give tuning\.micro_batch_size below its present 2"
+    ):
+        fit(model, images, tmp_path)
+    with pytest.raises(
+        DeviceMemoryError, match=r"memory: .*; lower tuning\.max_tokens, or tune fewer parameters"
+    ):
+        fit(model, images, tmp_path, micro=1)
+    hook.remove()
+    monkeypatch.setattr(model, "_moved", too_much)
+    with pytest.raises(DeviceMemoryError, match="does not fit"):
+        model.answer([question], AnsweringSettings(), seed=0)
+    with pytest.raises(DeviceMemoryError, match="does not fit"):
+        model.loglikelihood([question], ["the 0"])
+
+
+def test_a_batch_that_did_not_fit_is_gone_before_its_halves_are_tried(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """What the error itself keeps alive would leave the halves no more room than the whole."""
+    model = load(tiny_base)
+    questions = list(sample("", *[("how many ?", "two")] * 4, images=()).questions())
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def fill(_module: Any, _args: Any, inputs: Any) -> None:
+        alive.append(sum(tensor() is not None for tensor in held))
+        rows = len(inputs["input_ids"])
+        if rows > 1:
+            large = torch.zeros(1000)
+            held.append(weakref.ref(large))
+            torch.empty(2**50)
+
+    model._model.register_forward_pre_hook(fill, with_kwargs=True)
+    study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
+    job = Job(plan.Unit("answer", ("d",), {}), study, Store(tmp_path), tmp_path)
+    outcomes = _answered(job, model, questions)
+    assert [outcome.question for outcome in outcomes] == questions
+    assert all(outcome.answer for outcome in outcomes)
+    assert len(held) == 3
+    assert not any(alive)
+
+
+def test_tuning_stays_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several GPUs are in sight the Trainer would multiply the batch by their number."""
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda _: 4))
+    settings = TuningSettings(steps=2, batch_size=8, micro_batch_size=2)
+    arguments = _arguments(settings, tmp_path, 16, torch.float32, "cpu", 0)
+    assert arguments.n_gpu == 1
+    assert arguments.train_batch_size == 2
 
 
 def test_float16_needs_a_gpu(tiny_base: Path) -> None:

@@ -20,7 +20,7 @@ from revolion.digests import seed_of
 from revolion.errors import DeviceMemoryError, InterruptedRun
 from revolion.jobs import Job
 from revolion.models import VLM, Answer
-from revolion.resources import peak_memory
+from revolion.resources import peak_memory, release_memory
 from revolion.samples import Question
 from revolion.settings import AnsweringSettings
 from revolion.tables import SampleTable, write_table
@@ -112,13 +112,15 @@ def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]
     seed = seed_of(job.study.seed, "answer", batch[0].uid, batch[0].turn)
     try:
         answers = model.answer(batch, job.study.answering, seed=seed)
+        return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
     except DeviceMemoryError as error:
         job.log({"event": "out of memory", "batch": len(batch), "error": str(error)})
-        if len(batch) == 1:
-            return [_Outcome(batch[0], None)]
-        half = len(batch) // 2
-        return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
-    return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
+    # Not inside the handler: the error holds what the batch has filled the memory with.
+    release_memory()
+    if len(batch) == 1:
+        return [_Outcome(batch[0], None)]
+    half = len(batch) // 2
+    return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
 
 
 def _join(folder: Path, shards: int) -> None:

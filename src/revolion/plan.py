@@ -19,7 +19,7 @@ VERSIONS = {
     "intake": 1,
     "split": 1,
     "tune": 1,
-    "answer": 1,
+    "answer": 2,
     "score": 1,
     "grade": 1,
     "refine": 1,

@@ -26,6 +26,7 @@ from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
 class HuggingFaceVLM(VLM):
@@ -52,6 +53,7 @@ class HuggingFaceVLM(VLM):
         self._model.to(self._device)
         self._model.eval()
         self._ends = _end_ids(self._model, self._processor)
+        _forget_decoding(self._model)
         self._prompter = Prompter(self._processor, self._ends)
         torch.manual_seed(seed)  # LoRA adapters start from random values
         model_type = self._model.config.model_type
@@ -77,7 +79,7 @@ class HuggingFaceVLM(VLM):
         def collate(rows: list[Sample]) -> dict[str, torch.Tensor]:
             return cut(self._with_labels(rows), self._image_id, settings.max_tokens)
 
-        with self._quiet(), _memory_errors():
+        with self._quiet(), _memory_errors(_smaller(settings)):
             train(
                 self._model,
                 self._trainable,
@@ -103,8 +105,8 @@ class HuggingFaceVLM(VLM):
     ) -> list[Answer]:
         texts = [self._prompter.question(question) for question in questions]
         images = [self._open(question.root, question.images) for question in questions]
-        inputs = self._encoded(texts, images)
         with self._quiet(), _memory_errors(), self._inference():
+            inputs = self._encoded(texts, images)
             torch.manual_seed(seed)  # of no matter to greedy decoding
             output = self._model.generate(**inputs, generation_config=self._generation(settings))
         width = inputs["input_ids"].shape[1]
@@ -122,10 +124,10 @@ class HuggingFaceVLM(VLM):
             for question, response in zip(questions, responses, strict=True)
         ]
         tensors = self._with_labels(samples, last_only=True)
-        labels = tensors.pop("labels").to(self._device)
         with _memory_errors(), self._inference():
+            labels = tensors.pop("labels").to(self._device)
             logits = self._model(**self._moved(tensors)).logits
-        return _mean_log_probability(logits, labels).cpu().numpy()
+            return _mean_log_probability(logits, labels).cpu().numpy()
 
     def save_tuned(self, folder: Path) -> None:
         save_parameters(self._trainable, folder)
@@ -170,7 +172,9 @@ class HuggingFaceVLM(VLM):
 
     def _generation(self, settings: AnsweringSettings) -> GenerationConfig:
         """Decoding as the study says; nothing of the checkpoint's own habits but its end marks."""
-        sampling = {"temperature": settings.temperature} if settings.temperature else {}
+        sampling: dict[str, Any] = {}
+        if settings.temperature:  # left open, transformers would sample from the best 50 alone
+            sampling = {"temperature": settings.temperature, "top_k": 0, "top_p": 1.0}
         return GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
             do_sample=bool(sampling),
@@ -262,6 +266,13 @@ def _end_ids(model: Any, processor: Any) -> list[int]:
     ]
 
 
+def _forget_decoding(model: Any) -> None:
+    """Drop the checkpoint's decoding settings: they fill whatever a call leaves open."""
+    for module in model.modules():  # some families generate by an inner model of its own settings
+        if hasattr(module, "generation_config"):
+            module.generation_config = GenerationConfig()
+
+
 def _as_sample(question: Question, response: str) -> Sample:
     return Sample(
         dataset="",
@@ -283,12 +294,22 @@ def _mean_log_probability(logits: torch.Tensor, labels: torch.Tensor) -> torch.T
     return (picked * known).sum(dim=1) / known.sum(dim=1)
 
 
+def _smaller(settings: TuningSettings) -> str:
+    """What makes a tuning step take less memory, as the end of an error's message."""
+    micro = settings.micro_batch_size or settings.batch_size
+    if micro > 1:
+        return f"; give tuning.micro_batch_size below its present {micro}"
+    return "; lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+
+
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def _memory_errors(cure: str = "") -> Iterator[None]:
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        # A CPU's allocator has no error class of its own.
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_ALLOCATOR not in str(error):
+            raise
         raise DeviceMemoryError(
-            f"a batch does not fit into the GPU: {_first_line(error)}"
+            f"a batch does not fit into memory: {_first_line(error)}{cure}"
         ) from None

@@ -102,6 +102,17 @@ class _Trainer(Trainer):
         load_parameters(self.trainable, Path(resume_from_checkpoint))
 
 
+class _Arguments(TrainingArguments):
+    """Arguments for one device, as many as there may be in sight.
+
+    With more, Trainer would spread each batch over them all and multiply it by their number.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+
 class _TokenCounter:
     """The collator, counting the tokens that pass through it."""
 
@@ -160,7 +171,7 @@ def _arguments(
 ) -> TrainingArguments:
     micro = settings.micro_batch_size or settings.batch_size
     steps = max(1, samples // settings.batch_size)
-    return TrainingArguments(
+    return _Arguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=micro,
