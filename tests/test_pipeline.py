@@ -405,7 +405,7 @@ def test_auto_is_settled_before_it_names_a_unit(
     study = make_study()
     assert pipeline.settled(study).compute.device == "cpu"
     assert pipeline.settled(study).compute.dtype == "float32"
-    monkeypatch.setattr(pipeline, "gpu_count", lambda: 1)
+    monkeypatch.setattr(pipeline, "gpus", lambda: ("0",))
     monkeypatch.setattr(pipeline, "_torch_sees_gpus", lambda: True)
     assert pipeline.settled(study).compute.device == "cuda"
     assert pipeline.settled(study).compute.dtype == "bfloat16"

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from revolion.pipeline import gpu_count
+from revolion.resources import gpus
 from revolion.store import versions
 
 
@@ -18,7 +18,7 @@ def examine() -> dict[str, Any]:
         **versions(),
         "processors": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": gpu_count(),
+        "gpus": len(gpus()),
         "cache": str(cache),
         "cache_writable": _writable(cache),
     }

@@ -25,6 +25,7 @@ from revolion.intake import require_source, stale
 from revolion.jobs import Job
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
+from revolion.resources import gpus
 from revolion.settings import Study
 from revolion.store import Store
 
@@ -254,9 +255,9 @@ class _Cancelled(InterruptedRun):
 
 def _backend(study: Study) -> Any:
     compute = study.compute
-    gpus = 0 if compute.device == "cpu" else gpu_count()
+    names = () if compute.device == "cpu" else gpus()
     return backends.connect(
-        compute.backend, workers=compute.workers, threads=compute.threads, gpus=gpus
+        compute.backend, workers=compute.workers, threads=compute.threads, gpus=names
     )
 
 
@@ -268,7 +269,7 @@ def settled(study: Study) -> Study:
     compute = study.compute
     device, dtype = compute.device, compute.dtype
     if device == "auto":
-        device = "cuda" if gpu_count() and _torch_sees_gpus() else "cpu"
+        device = "cuda" if gpus() and _torch_sees_gpus() else "cpu"
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     fixed = compute.model_copy(update={"device": device, "dtype": dtype})
@@ -279,11 +280,6 @@ def _torch_sees_gpus() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
-
-
-def gpu_count() -> int:
-    """How many NVIDIA GPUs the machine has, without loading torch."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
 
 
 @contextmanager

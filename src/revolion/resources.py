@@ -1,10 +1,38 @@
-"""What this process uses of its machine."""
+"""What this process may use of its machine, and what it uses."""
 
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import sys
+from itertools import takewhile
+from pathlib import Path
+
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
+_UNLISTED = (Path("/dev/dxg"), Path("/dev/kfd"))  # WSL's and ROCm's way to their GPUs
+
+
+def gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, each as CUDA_VISIBLE_DEVICES calls it.
+
+    Loads torch only where there are GPUs that no file lists.
+    """
+    found = sum(1 for _ in _NVIDIA.glob("*")) or _unlisted_gpus()
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None or not found:
+        return tuple(str(number) for number in range(found))
+    names = (name.strip() for name in chosen.split(","))
+    # CUDA hides an impossible device, often -1, and all that come after it.
+    return tuple(takewhile(lambda name: name and not name.startswith("-"), names))
+
+
+def _unlisted_gpus() -> int:
+    if not any(path.exists() for path in _UNLISTED):
+        return 0
+    import torch
+
+    return int(torch.cuda.device_count())
 
 
 def peak_memory() -> int:

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, TypeVar
@@ -24,11 +24,11 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 class LocalBackend:
     """Runs units on this machine; a context manager.
 
-    Arguments: ``workers`` processes (0: this one), ``threads`` of each, ``gpus`` on the machine,
-    dealt out to the workers in turn.
+    Arguments: ``workers`` processes (0: this one), ``threads`` of each, ``gpus`` by the names that
+    CUDA_VISIBLE_DEVICES has for them, dealt out to the workers in turn.
     """
 
-    def __init__(self, workers: int, threads: int, gpus: int = 0) -> None:
+    def __init__(self, workers: int, threads: int, gpus: Sequence[str] = ()) -> None:
         self._workers, self._threads, self._gpus = workers, threads, gpus
         self._executor: Executor | None = None
 
@@ -67,14 +67,14 @@ class LocalBackend:
         )
 
 
-def _prepare_worker(numbers: Any, threads: int, gpus: int) -> None:
+def _prepare_worker(numbers: Any, threads: int, gpus: Sequence[str]) -> None:
     """Give a new worker its threads and its GPU, and let it die with its parent."""
     # Ctrl-C reaches the whole process group; only the parent answers it, by asking for a stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for variable in (*_THREAD_VARIABLES, "POLARS_MAX_THREADS"):
         os.environ[variable] = str(threads)
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(numbers.get() % gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[numbers.get() % len(gpus)]
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
 
 
