@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import pipeline, results, tuning
+from revolion import pipeline, refining, results, tuning
 from revolion.errors import (
     BackendError,
     DataError,
@@ -28,6 +28,7 @@ from revolion.errors import (
     StoreError,
 )
 from revolion.models.fake import FakeVLM
+from revolion.samples import ImageRef, Sample
 from revolion.settings import Study
 from revolion.store import Store
 
@@ -110,6 +111,19 @@ def test_refined_files_hold_the_kept_rows_of_the_sources(
         rows = json.loads((tmp_path / "run/refined" / file).read_text())
         images[file] = {row["image"] for row in rows}
     assert not images["train.json"] & images["evaluation.json"]
+
+
+def test_refined_paths_start_at_the_root_as_it_is_spelled(tmp_path: Path) -> None:
+    """Absolute paths may lead to an image another way than through the root they are below."""
+    real, root = tmp_path / "disk/images", tmp_path / "data"
+    real.mkdir(parents=True)
+    root.mkdir()
+    (root / "images").symlink_to(real)
+    for path in ("a.png", str(root / "images/a.png"), str(real / "a.png")):
+        sample = Sample("d", 0, None, (ImageRef(path),), (), root=str(root / "images"))
+        moved = refining._moved(sample, root)
+        assert [image.path for image in moved.images] == ["images/a.png"]
+        assert moved.root == str(root)
 
 
 def test_a_finished_study_computes_nothing_again(

@@ -82,11 +82,21 @@ def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(
-        yaml.safe_dump({"datasets": [{"name": "a", "path": "x/a.json"}], "base": "./model"})
+        yaml.safe_dump(
+            {
+                "datasets": [
+                    {"name": "a", "path": "x/a.json"},
+                    {"name": "b", "path": "../b.json", "images": "x/../../images"},
+                ],
+                "base": "./model",
+            }
+        )
     )
     loaded = load(tmp_path / "study.yaml")
     assert loaded.datasets[0].path == tmp_path / "x" / "a.json"
     assert loaded.datasets[0].images == tmp_path / "x"
+    assert loaded.datasets[1].path == tmp_path.parent / "b.json"
+    assert loaded.datasets[1].images == tmp_path.parent / "images"
     assert loaded.base == str(tmp_path / "model")
 
 

@@ -71,9 +71,21 @@ def _kept(job: Job, selection: pl.DataFrame, side: str) -> Iterator[Sample]:
 
 
 def _moved(sample: Sample, root: Path) -> Sample:
-    """The sample with image paths below another root."""
+    """The sample with image paths below another root, which is above its own."""
+    own = Path(sample.root)
     images = tuple(
-        replace(image, path=(Path(sample.root) / image.path).relative_to(root).as_posix())
+        replace(image, path=_placed(own, image.path).relative_to(root).as_posix())
         for image in sample.images
     )
     return replace(sample, images=images, root=str(root))
+
+
+def _placed(root: Path, path: str) -> Path:
+    """The place of a checked image, spelled as one below its root.
+
+    An absolute path may name it by another way than the root does, for example past a link.
+    """
+    place = root / path
+    if place.is_relative_to(root):
+        return place
+    return root / os.path.relpath(os.path.realpath(place), os.path.realpath(root))
