@@ -149,7 +149,11 @@ def test_a_family_of_unknown_projector_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"trainable": ("(",)}, "not a regular expression"),
+        ({"trainable": ("(",)}, r"tuning\.trainable: '\(' is no regular expression: missing \)"),
+        (
+            {"trainable": "lora", "lora": LoraSettings(targets=("fine", "q["))},
+            r"tuning\.lora\.targets: 'fine\|q\[' is no regular expression: unterminated",
+        ),
         ({"trainable": "lora", "lora": LoraSettings(targets=("nothing",))}, "matches no module"),
     ],
 )
