@@ -18,7 +18,7 @@ from revolion.settings import Section, Study, TuningSettings
 VERSIONS = {
     "intake": 1,
     "split": 1,
-    "tune": 1,
+    "tune": 2,
     "answer": 2,
     "score": 1,
     "grade": 1,
