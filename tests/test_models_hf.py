@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import weakref
 from collections.abc import Sequence
@@ -263,6 +264,23 @@ def test_an_interrupted_tuning_ends_with_the_same_bits(
     assert lines[0]["done"] == 5
     again.save_tuned(pieces)
     assert (whole / "tuned.safetensors").read_bytes() == (pieces / "tuned.safetensors").read_bytes()
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_counts(
+    tiny_base: Path, images: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        file = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert not (file.parent / "complete").exists()
+        synced.append(file.name)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    fit(load(tiny_base), images, tmp_path, steps=2)
+    saved = {file.name for file in (tmp_path / "checkpoints/checkpoint-2").iterdir()}
+    assert {"tuned.safetensors", "optimizer.pt", "trainer_state.json", "complete"} <= saved
+    assert {*synced, "complete"} == saved
 
 
 def test_tuned_weights_swap_in_and_out(tiny_base: Path, images: str, tmp_path: Path) -> None:

@@ -142,6 +142,14 @@ def opened_atomically(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
+def sync_files(folder: Path) -> None:
+    """Bring every file below a folder to the disk: before that a power cut may empty it."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn the file system's errors at a place into a StoreError that says what to do."""
@@ -178,10 +186,7 @@ def _write_record(folder: Path, signature: Mapping[str, Any], seconds: float) ->
         "versions": versions(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
     }
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+    sync_files(folder)
     write_atomically(folder / DONE, json.dumps(record, indent=1).encode())
 
 

@@ -2,7 +2,8 @@
 
 Three things differ from a plain Trainer. The data come in the caller's order. Checkpoints hold only
 the trainable parameters, since a frozen 7 B base would cost 14 GB each. And a checkpoint counts
-only once it is marked complete, so that a run killed while saving resumes from the one before.
+only once it is on the disk and marked complete, so that a run which ends while saving, be it by a
+power cut, resumes from the one before.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from revolion.errors import InterruptedRun
 from revolion.models import Log
 from revolion.resources import peak_memory
 from revolion.settings import TuningSettings
+from revolion.store import sync_files
 
 TUNED = "tuned.safetensors"
 _COMPLETE = "complete"
@@ -158,7 +160,9 @@ class _Watcher(TrainerCallback):
             self.stopped = control.should_save = control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        sync_files(checkpoint)
+        (checkpoint / _COMPLETE).touch()
 
 
 def _arguments(
