@@ -46,12 +46,8 @@ class Cell:
 def grade(job: Job) -> None:
     """Leave `mq.parquet`, `dq.parquet` and `sq.parquet` of the whole grid."""
     names, settings = job.study.names, job.study.quality
-    cells = {
-        (asked, side): _part(job, asked, side)
-        for asked in names
-        for side in ("evaluation", "train")
-    }
-    grid = {(model, asked): cells[asked, "evaluation"][model] for model in names for asked in names}
+    evaluated = {asked: _part(job, asked, "evaluation") for asked in names}
+    grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
     mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
     dq = quality.dq(mq, settings.dq, settings.with_self)
     write_table(_mq_table(grid, job.study.metrics.preset), job.folder / "mq.parquet")
@@ -59,7 +55,11 @@ def grade(job: Job) -> None:
     table = pl.DataFrame({"dataset": names, "kind": settings.dq, "value": dq, "rank": ranks})
     write_table(table, job.folder / "dq.parquet")
     weights = dict(zip(names, dq.tolist(), strict=True))
-    sq = [_sq_table(asked, side, cells[asked, side], weights) for asked, side in cells]
+    sq = []
+    for asked in names:
+        sq.append(_sq_table(asked, "evaluation", evaluated[asked], weights))
+        # Train parts are the larger ones by far, so no two are in memory at once.
+        sq.append(_sq_table(asked, "train", _part(job, asked, "train"), weights))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 

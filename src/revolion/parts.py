@@ -49,18 +49,17 @@ def take_in(job: Job) -> None:
 def split(job: Job) -> None:
     """Give every sample of the study its side; leave a table per part and `parts.json`."""
     settings = job.study.split
-    tables = {
-        name: pl.read_parquet(job.source(name) / "samples.parquet") for name in job.study.names
-    }
+    files = {name: job.source(name) / "samples.parquet" for name in job.study.names}
     sides = splits.split(
-        tables,
+        {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
         share=settings.evaluation_share,
         max_train=settings.max_train,
         max_evaluation=settings.max_evaluation,
     )
     parts = []
-    for name, table in tables.items():
+    for name, file in files.items():
+        table = pl.read_parquet(file)  # whole, texts and all, so one at a time
         for side in SIDES:
             # Sorted by content, so that a reordered source gives the same part.
             part = table.filter(sides[name]["side"] == side).sort("uid")

@@ -78,9 +78,10 @@ class Sample:
 
     def questions(self) -> Iterator[Question]:
         """Each turn as a question whose history is the reference's own earlier turns."""
+        uid = self.uid
         for number, turn in enumerate(self.turns):
             yield Question(
-                uid=self.uid,
+                uid=uid,
                 turn=number,
                 root=self.root,
                 images=tuple(image.path for image in self.images),

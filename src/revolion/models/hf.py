@@ -26,6 +26,7 @@ from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_COUNTED = 1000  # prompts that are tokenized together only to be counted
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
@@ -94,11 +95,13 @@ class HuggingFaceVLM(VLM):
             )
 
     def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
-        texts = [self._prompter.question(question) for question in questions]
-        if not texts:
-            return np.zeros(0, np.int64)
-        ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return np.array([len(row) for row in ids], np.int64)
+        lengths: list[int] = []
+        for start in range(0, len(questions), _COUNTED):
+            some = questions[start : start + _COUNTED]
+            texts = [self._prompter.question(question) for question in some]
+            ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+            lengths += map(len, ids)
+        return np.array(lengths, np.int64)
 
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
