@@ -18,6 +18,7 @@ from transformers import TrainingArguments
 
 from revolion import models, plan
 from revolion.answering import _answered
+from revolion.digests import digest_of_file
 from revolion.errors import DeviceMemoryError, InterruptedRun, ModelError
 from revolion.jobs import Job
 from revolion.models.hf import HuggingFaceVLM
@@ -498,22 +499,27 @@ def test_a_hub_id_is_a_folder_once_the_hub_gave_it(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub itself can't exist here; what is asked of it and what becomes of a no can."""
-    asked: list[tuple[str, Any]] = []
+    asked: list[tuple[str, Any, bool]] = []
 
-    def give(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-        asked.append((name, revision))
+    def give(
+        name: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
+    ) -> str:
+        asked.append((name, revision, local_files_only))
         assert "*.bin" not in allow_patterns
         return str(tiny_base)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", give)
     assert models.find("owner/model", "v1").folder == str(tiny_base)
-    assert asked == [("owner/model", "v1")]
+    models.find("owner/model", download=True)
+    assert asked == [("owner/model", "v1", True), ("owner/model", None, False)]
 
     def refuse(*_: Any, **__: Any) -> str:
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(ModelError, match=r"the hub does not give it.*give its folder"):
+        models.find("owner/model", download=True)
+    with pytest.raises(ModelError, match=r"not in the hub's local cache; 'revolion run' and"):
         models.find("owner/model")
 
 
@@ -526,3 +532,54 @@ def test_the_fingerprint_follows_the_content(tiny_base: Path, tmp_path: Path) ->
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
     assert copy.fingerprint() != before
+
+
+def test_another_content_is_another_model_and_the_old_one_goes_first(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bases may not fit beside each other."""
+    shutil.copytree(tiny_base, tmp_path, dirs_exist_ok=True)
+    base = models.find(str(tmp_path))
+    study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
+    held = weakref.ref(models.load(base, study))
+    assert models.load(base, study) is held()
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
+    alive: list[bool] = []
+    kind = models._class("hf")
+
+    def load_anew(*args: Any) -> Any:
+        alive.append(held() is not None)
+        return kind(*args)
+
+    monkeypatch.setattr(models, "_class", lambda _: load_anew)
+    assert models.load(base, study) is models.load(base, study)
+    assert alive == [False]
+    models._loaded.clear()
+
+
+def test_large_files_are_hashed_once(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base of 14 GB takes half a minute to read, which `revolion status` has no need to."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    small = models.find(str(base)).fingerprint()
+    hashed: list[str] = []
+
+    def digested(file: Path) -> str:
+        hashed.append(file.name)
+        return digest_of_file(file)
+
+    monkeypatch.setattr(models, "_LARGE", 0)
+    monkeypatch.setattr(models, "digest_of_file", digested)
+    for _ in range(2):
+        models._remembered.cache_clear()  # as in another process
+        assert models.find(str(base)).fingerprint() == small
+    assert len(hashed) == len(set(hashed)) > 1
+    (base / "config.json").write_bytes((base / "config.json").read_bytes().replace(b"2", b"3"))
+    assert models.find(str(base)).fingerprint() != small
+    assert hashed.count("config.json") == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")  # refuses new folders even to root
+    models._remembered.cache_clear()
+    assert len(models.find(str(base)).fingerprint()) == len(small)

@@ -250,7 +250,7 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
 def _forget_models() -> None:
     from revolion import models
 
-    models._load.cache_clear()
+    models._loaded.clear()
 
 
 class Failing(FakeVLM):

@@ -71,7 +71,7 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     with store.locked(), _logged(folder), _stoppable(store), _backend(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: a base that is not there should not wait for them.
-        base = models.find(study.base, study.revision).fingerprint()
+        base = models.find(study.base, study.revision, download=True).fingerprint()
         first, parts = prepare(study, store, scheduler.run)
         units = [*first, *plan.plan(study, parts, base)]
         scheduler.run(units)

@@ -27,6 +27,11 @@ def gpus() -> tuple[str, ...]:
     return tuple(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
+def cache_folder() -> Path:
+    """Where this user's programs keep what they could make anew; it may not be there yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "revolion"
+
+
 def _unlisted_gpus() -> int:
     if not any(path.exists() for path in _UNLISTED):
         return 0

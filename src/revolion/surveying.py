@@ -59,6 +59,7 @@ def forecast(study: Study, folder: Path, watch: Watcher) -> dict[str, Any]:
     Takes the data sets in where that is not done. Tokens are an estimate: the texts' characters by
     the tokens per character that the base's own tokenizer needs for some of them.
     """
+    models.find(study.base, study.revision, download=True)  # fails before the data are taken in
     store = Store(folder)
     with store.locked(), connect("local", workers=0, threads=study.compute.threads) as backend:
         scheduler = pipeline.Scheduler(study, store, backend, watch)
