@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import pipeline, results, tuning
+from revolion import answering, pipeline, results, tuning
 from revolion.errors import (
     BackendError,
     DataError,
@@ -28,6 +28,7 @@ from revolion.errors import (
     StoreError,
 )
 from revolion.models.fake import FakeVLM
+from revolion.samples import Question
 from revolion.settings import Study
 from revolion.store import Store
 
@@ -213,13 +214,9 @@ class Stopper(FakeVLM):
         return super().answer(*args, **named)
 
 
-def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
-    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = make_study(answering={"batch_size": 2, "shard": 1})
-    whole = revolion.run(study, tmp_path / "whole")
-    run = tmp_path / "run"
-    Stopper.store = Store(run)
+def stop_while_answering(study: Study, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a study until Ctrl-C comes with the first answers, whose shard is kept."""
+    Stopper.store, Stopper.asked = Store(run), False
     with monkeypatch.context() as patched:
         patched.setattr("revolion.models.fake.FakeVLM", Stopper)
         _forget_models()
@@ -228,6 +225,15 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
     _forget_models()
     assert Stopper.asked
     assert list(run.rglob("shard-*.parquet")), "the finished shard is kept"
+
+
+def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(answering={"batch_size": 2, "shard": 1})
+    whole = revolion.run(study, tmp_path / "whole")
+    run = tmp_path / "run"
+    stop_while_answering(study, run, monkeypatch)
     assert not Store(run).stop_requested()
     assert revolion.run(study, run)["mq"] == whole["mq"]
     assert fingerprints(run) == fingerprints(tmp_path / "whole")
@@ -237,6 +243,31 @@ def _forget_models() -> None:
     from revolion import models
 
     models._load.cache_clear()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_another_shard_size_loses_and_doubles_no_answers(
+    make_study: StudyMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    after: int,
+) -> None:
+    def study(shard: int) -> Study:
+        return make_study(answering={"batch_size": 1, "shard": shard}, verify={"arms": []})
+
+    revolion.run(study(before), tmp_path / "whole")
+    stop_while_answering(study(before), tmp_path / "run", monkeypatch)
+    revolion.run(study(after), tmp_path / "run")
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "whole")
+
+
+def test_shards_that_do_not_fit_the_questions_are_refused(tmp_path: Path) -> None:
+    asked = [Question("a", turn, "", (), None, (), "?", "!") for turn in (0, 1)]
+    row = {"uid": "a", "turn": 0, "answer": "x", "status": "ok"}
+    pl.DataFrame([row], schema=answering.SCHEMA).write_parquet(tmp_path / "shard-a-0.parquet")
+    with pytest.raises(StoreError, match=r"hold 1 answers .* to the 2 questions; delete the"):
+        answering._join(tmp_path, asked)
 
 
 class Failing(FakeVLM):
