@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -145,16 +147,22 @@ def test_another_data_set_keeps_the_old_cells(make_study: StudyMaker, tmp_path: 
     assert grid == {"tune/drum", "intake/drum", "answer/drum/drum-evaluation"} | olds | news
 
 
-def test_another_share_renews_no_tuning_or_answering_of_the_grid(
+def test_another_share_renews_the_arms_that_hold_other_samples(
     make_study: StudyMaker, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     revolion.run(make_study(), run)
     before = titles(run)
+    for same in ({"keep": 0.51}, {"evaluation_size": 3}, {"budget": 1000}):
+        revolion.run(make_study(refine=same), run)
+        assert {key.split("/")[0] for key in titles(run) - before} == {"refine"}
+    revolion.run(make_study(quality={"sq": "weighted"}), run)
+    assert not any("arm-random" in key or "arm-full" in key for key in titles(run) - before)
     revolion.run(make_study(refine={"keep": 0.25}), run)
     new = {key.rpartition("/")[0] for key in titles(run) - before}
-    assert "refine/all" in new
-    assert all("arm" in key or key in ("refine/all", "verify/all") for key in new)
+    assert {f"tune/arm-{arm}-0" for arm in ("refined", "random", "bottom")} <= new
+    assert all("arm" in key or key in ("grade/all", "refine/all", "verify/all") for key in new)
+    assert not any("arm-full" in key for key in new)
 
 
 def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path) -> None:
@@ -187,16 +195,84 @@ def test_a_reordered_source_gives_the_same_numbers(make_study: StudyMaker, tmp_p
     assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == before
 
 
+def rejects(study: Study, run: Path) -> int:
+    return int(revolion.run(study, run)["counts"]["apple"]["rejects"])
+
+
 def test_a_repaired_image_is_read_again(make_study: StudyMaker, tmp_path: Path) -> None:
     write_dataset(tmp_path, "apple")
     image = tmp_path / "images/apple/003.png"
     whole = image.read_bytes()
     image.write_bytes(whole[:20])
     run = tmp_path / "run"
-    study = make_study()
-    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 1
+    study, other = make_study(), make_study(seed=1)
+    assert [rejects(study, run), rejects(other, run)] == [1, 1]
     image.write_bytes(whole)
-    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 0
+    assert rejects(other, run) == 0
+    assert rejects(study, run) == 0
+    assert revolion.run(study, tmp_path / "fresh")["counts"] == revolion.run(study, run)["counts"]
+    image.unlink()
+    shutil.rmtree(run / "intake/apple")
+    counts = revolion.run(study, run)["counts"]["apple"]
+    assert (counts["train"] + counts["evaluation"], counts["rejects"]) == (19, 1)
+
+
+def test_refined_files_follow_what_they_are_copied_from(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    """Other paths, roots, ids, fields and orders renew no unit of the grid, but the files."""
+    study, run = make_study(), tmp_path / "run"
+    revolion.run(study, run)
+    grid = {key for key in titles(run) if key.startswith(("tune", "answer"))}
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    for row in rows:
+        row |= {"id": f"new-{row['id']}", "image": row["image"].upper(), "note": "new"}
+    (tmp_path / "apple.json").write_text(json.dumps(rows[::-1]))
+    (tmp_path / "images/apple").rename(tmp_path / "images/APPLE")
+    for image in (tmp_path / "images/APPLE").iterdir():
+        image.rename(image.with_suffix(".PNG"))
+    revolion.run(study, run)
+    apples = [row for row in _refined(run, "train") if "apple" in row["id"]]
+    assert len(apples) > 3
+    assert apples == [row for row in rows[::-1] if row in apples]
+    assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == grid
+    (tmp_path / "all").mkdir()
+    (tmp_path / "images").rename(tmp_path / "all/images")
+    roots = [dataset.model_dump(mode="json") for dataset in study.datasets]
+    for root in roots:
+        root["images"] = str(tmp_path / "all/images")
+    roots[0]["images"] = str(tmp_path / "all")
+    for row in rows:
+        row["image"] = f"images/{row['image']}"
+    (tmp_path / "apple.json").write_text(json.dumps(rows))
+    summary = revolion.run(make_study(datasets=roots), run)
+    for row in _refined(run, "train") + _refined(run, "evaluation"):
+        assert (Path(summary["image_root"]) / row["image"]).is_file()
+    assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == grid
+    revolion.run(make_study(datasets=roots[::-1]), run)
+    assert _refined(run, "train")[0]["id"].startswith("cloud")
+
+
+def _refined(run: Path, side: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((run / f"refined/{side}.json").read_text())
+    return rows
+
+
+@pytest.mark.parametrize("text", ["the apple\nis red", "the a\u0301pple is red"])
+def test_texts_count_to_the_letter(make_study: StudyMaker, tmp_path: Path, text: str) -> None:
+    """What a model is shown is the text as it stands, white space and Unicode form included."""
+    study, run = make_study(verify={"arms": []}), tmp_path / "run"
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    for variant in (text, unicodedata.normalize("NFC", text.replace("\n", " "))):
+        for row in rows:
+            row["conversations"][1]["value"] = variant
+        (tmp_path / "apple.json").write_text(json.dumps(rows))
+        revolion.run(study, run)
+    tuned = {path.name: len(list(path.iterdir())) for path in (run / "tune").iterdir()}
+    assert tuned == {"apple": 2, "brick": 1, "cloud": 1}
+    assert len(list((run / "answer/brick/apple-train").iterdir())) == 2
+    assert len(list((run / "answer/brick/cloud-train").iterdir())) == 1
+    assert _refined(run, "train")[0]["conversations"][1]["value"] == variant
 
 
 class Stopper(FakeVLM):
@@ -415,10 +491,7 @@ def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
     from revolion.surveying import forecast, state
 
     study, run = make_study(), tmp_path / "run"
-    assert state(study, run)["stages"] == {
-        "intake": {"units": 3, "done": 0, "work": 3},
-        "split": {"units": 1, "done": 0, "work": 1},
-    }
+    assert state(study, run)["stages"] == {"intake": {"units": 3, "done": 0, "work": 3}}
     found = forecast(study, run, lambda _: None)
     assert found["datasets"]["apple"]["train"] + found["datasets"]["apple"]["evaluation"] == 20
     assert found["datasets"]["apple"]["bytes"] > 0

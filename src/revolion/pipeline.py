@@ -21,10 +21,11 @@ from typing import Any
 from revolion import backends, jobs, models, plan, results
 from revolion.digests import digest_of_file
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import require_source, stale
+from revolion.intake import content, require_source, stale
 from revolion.jobs import Job
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
+from revolion.refining import draws
 from revolion.settings import Study
 from revolion.store import Store
 
@@ -72,7 +73,9 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
         # Before the data, which may take hours: a base that is not there should not wait for them.
         base = models.find(study.base, study.revision).fingerprint()
         first, parts = prepare(study, store, scheduler.run)
-        units = [*first, *plan.plan(study, parts, base)]
+        grid = plan.grid(study, parts, base)
+        scheduler.run([*first, *grid], plan.arms(study, parts, base, grid[-1], None))
+        units = [*first, *grid, *_arms(study, store, parts, base, grid[-1])]
         scheduler.run(units)
         return results.publish(study, store, units, parts)
 
@@ -85,14 +88,13 @@ def prepare(
     ``run_units`` does the units that are due. Raises DataError, ImageError, SettingsError.
     """
     intake = intake_units(study)
-    split = plan.split(study, intake)
     for unit in intake:
         images = study.dataset(unit.names[0]).images
         assert images is not None  # a resolved study names every image root
         if store.done(unit.key) and stale(store.folder(unit.key), images):
             store.remove(unit.key)
-            store.remove(split.key)  # its key can't know: the annotations are as they were
     run_units(intake)
+    split = _split(study, store, intake)
     run_units([split])
     return [*intake, split], read_parts(store, split)
 
@@ -109,16 +111,31 @@ def intake_units(study: Study) -> list[Unit]:
 def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
     """The units of a study as far as they can be known without doing any work.
 
-    Before the data sets are taken in and split only those units are known, and no parts.
+    Before the data sets are taken in and split only the units that do so are known, and no parts.
     """
     study = settled(study)
     intake = intake_units(study)
-    split = plan.split(study, intake)
+    if not all(store.done(unit.key) for unit in intake):
+        return intake, None
+    split = _split(study, store, intake)
     if not store.done(split.key):
         return [*intake, split], None
     parts = read_parts(store, split)
     base = models.find(study.base, study.revision).fingerprint()
-    return [*intake, split, *plan.plan(study, parts, base)], parts
+    grid = plan.grid(study, parts, base)
+    return [*intake, split, *grid, *_arms(study, store, parts, base, grid[-1])], parts
+
+
+def _split(study: Study, store: Store, intake: Sequence[Unit]) -> Unit:
+    contents = {unit.names[0]: content(store.folder(unit.key)) for unit in intake}
+    return plan.split(study, intake, contents)
+
+
+def _arms(study: Study, store: Store, parts: Parts, base: str, refine: Unit) -> list[Unit]:
+    """The units of the verification, by the selection if there is one."""
+    if not store.done(refine.key):
+        return plan.arms(study, parts, base, refine, None)
+    return plan.arms(study, parts, base, refine, draws(study, store.folder(refine.key)))
 
 
 def refine_again(study: Study, folder: Path, to: Path) -> int:
@@ -128,9 +145,9 @@ def refine_again(study: Study, folder: Path, to: Path) -> int:
     SettingsError where the run has no scores yet.
     """
     store = Store(folder)
-    units, _ = known_plan(study, store)
+    units, parts = known_plan(study, store)
     grade = [unit for unit in units if unit.stage == "grade"]
-    if not grade or not store.done(grade[0].key):
+    if parts is None or not store.done(grade[0].key):
         raise SettingsError(
             f"{folder}: this study has no scores yet, so there is nothing to select by;"
             " 'revolion run' makes them"
@@ -138,7 +155,7 @@ def refine_again(study: Study, folder: Path, to: Path) -> int:
     refine = next(unit for unit in units if unit.stage == "refine")
     with store.locked():
         work(study, str(folder), refine)
-    return results.publish_refined(store.folder(refine.key), to)
+    return results.publish_refined(study, store, refine, parts, to)
 
 
 def work(study: Study, root: str, unit: Unit) -> str:
@@ -165,8 +182,11 @@ class Scheduler:
     ) -> None:
         self._study, self._store, self._backend, self._watch = study, store, backend, watch
 
-    def run(self, units: Sequence[Unit]) -> None:
-        """Do all units that are not done. Raises the first error once all running ones ended."""
+    def run(self, units: Sequence[Unit], ahead: Sequence[Unit] = ()) -> None:
+        """Do all units that are not done; ``ahead`` are to follow and only count in the progress.
+
+        Raises the first error once all running ones ended.
+        """
         waiting = {unit.key: unit for unit in units if not self._store.done(unit.key)}
         done = {unit.key for unit in units} - waiting.keys()
         running: dict[Future[str], Unit] = {}
@@ -192,9 +212,9 @@ class Scheduler:
                 self._store.request_stop()
                 for future in running:
                     future.cancel()
-            self._watch(self._progress(units, done, running.values()))
+            self._watch(self._progress([*units, *ahead], done, running.values()))
         if failures:
-            raise self._summed_up(failures, len(done), len(units))
+            raise self._summed_up(failures, len(done), len(units) + len(ahead))
 
     def _ready(self, unit: Unit) -> bool:
         return all(self._store.done(need) for need in unit.needs)

@@ -1,9 +1,12 @@
 """The plan of a study: which units there are, what each needs and what it is called. Pure.
 
 A unit's key is ``stage/names/digest``. The digest covers the stage's version, the settings that
-matter to it and the keys of what it needs, and nothing else. So a changed setting renews exactly
-what it can change, and a data set that joins a finished study adds a row and a column to the grid
-and leaves the old cells as they are.
+matter to it, what its data hold and the keys of what it needs, and nothing else. So a change renews
+exactly what it can change, and a data set that joins a finished study adds a row and a column to
+the grid and leaves the old cells as they are.
+
+What data hold is known only once it lies there, so a study is planned in steps: intake, then the
+split of what was taken in, then the grid over its parts, then the arms that the selection draws.
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from revolion.digests import digest
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 1,
-    "split": 1,
+    "intake": 2,
+    "split": 2,
     "tune": 1,
     "answer": 1,
     "score": 1,
     "grade": 1,
-    "refine": 1,
+    "refine": 2,
     "verify": 1,
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
@@ -70,8 +73,9 @@ class Unit:
 class Part:
     """One side of one data set, as it lies in the store.
 
-    ``path`` is its Parquet file below the store's root, ``content`` the digest of its uids in
-    order, ``samples`` and ``turns`` its size, ``characters`` those of all its texts together.
+    ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
+    is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
+    those of all its texts together.
     """
 
     dataset: str
@@ -85,6 +89,18 @@ class Part:
 
 Parts = Mapping[tuple[str, str], Part]
 """(data set, side) -> part, where side is `train` or `evaluation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one tuning of an arm holds: the digest of its samples' names, and how many they are."""
+
+    content: str
+    samples: int
+
+
+Draws = Mapping[tuple[str, int], Draw]
+"""(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
@@ -103,25 +119,38 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
     return units
 
 
-def split(study: Study, taken_in: Sequence[Unit]) -> Unit:
-    """The unit that gives every sample of every data set its side."""
-    params = {"split": _dump(study.split), "seed": study.seed}
+def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:
+    """The unit that gives every sample of every data set its side.
+
+    Arguments: ``contents`` the digest of what each data set was found to hold, which a repaired
+    image changes and an intake's key does not tell.
+    """
+    params = {"split": _dump(study.split), "seed": study.seed, "contents": dict(contents)}
     sources = {unit.names[0]: unit.key for unit in taken_in}
     return Unit("split", ("all",), params, tuple(sources.values()), sources)
 
 
-def plan(study: Study, parts: Parts, base: str) -> list[Unit]:
-    """All units of a study that follow intake and split, each behind what it needs.
+def grid(study: Study, parts: Parts, base: str) -> list[Unit]:
+    """The units from the tunings to the selection, which is the last, each behind what it needs.
 
     Arguments: ``parts`` of every data set of the study, ``base`` the base model's fingerprint.
     """
     planner = _Planner(study, parts, base)
-    grid = list(planner.grid())
-    grade = planner.grade(grid)
-    refine = planner.refine(grade)
-    arms = list(planner.arms(refine))
-    verify = [planner.verify(refine, arms)] if arms else []
-    return [*grid, grade, refine, *arms, *verify]
+    cells = list(planner.grid())
+    grade = planner.grade(cells)
+    return [*cells, grade, planner.refine(grade)]
+
+
+def arms(study: Study, parts: Parts, base: str, refine: Unit, draws: Draws | None) -> list[Unit]:
+    """The units of the verification, each behind what it needs.
+
+    Arguments: ``parts`` and ``base`` as for `grid`, ``refine`` its selection, ``draws`` what that
+    gives the arms. With None, while there is no selection, the units only say how many they will be
+    and at most how large: they are not to be run.
+    """
+    planner = _Planner(study, parts, base)
+    units = list(planner.arms(refine, draws))
+    return [*units, planner.verify(units)] if units else []
 
 
 class _Planner:
@@ -182,39 +211,45 @@ class _Planner:
 
     def refine(self, grade: Unit) -> Unit:
         params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}
-        sources = {"grade": grade.key} | {
-            f"{name}/{side}": part.path for (name, side), part in self.parts.items()
-        }
-        return Unit("refine", ("all",), params, (grade.key,), sources)
+        return Unit("refine", ("all",), params, (grade.key,), {"grade": grade.key})
 
-    def arms(self, refine: Unit) -> Iterator[Unit]:
+    def arms(self, refine: Unit, draws: Draws | None) -> Iterator[Unit]:
+        trained = [self.parts[name, "train"].samples for name in self.study.names]
+        full = Draw("", sum(trained))
+        unknown = Draw("", self.most_kept(trained))
         for arm in self.study.verify.arms:
             for seed in range(self.study.verify.seeds):
-                yield from self.arm(arm, seed, refine)
+                draw = full if arm == "full" else unknown if draws is None else draws[arm, seed]
+                yield from self.arm(arm, seed, refine, draw)
 
-    def arm(self, arm: str, seed: int, refine: Unit) -> Iterator[Unit]:
+    def most_kept(self, sizes: Sequence[int]) -> int:
+        """What share and budget leave of parts of these sizes; what a floor takes, scores tell."""
+        rule = self.study.refine
+        kept = sum(max(1, round(size * rule.keep)) for size in sizes)
+        return min(kept, rule.budget or kept)
+
+    def arm(self, arm: str, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
         total = sum(self.parts[name, "train"].samples for name in self.study.names)
         budget = arm_tuning(self.study, total)
-        kept = total if arm == "full" else max(1, round(total * self.study.refine.keep))
         params = {
             "model": self.model,
             "tuning": _dump(budget, leave_out=("checkpoint_every",)),
             "content": [self.parts[name, "train"].content for name in self.study.names],
             "arm": arm,
             "arm_seed": seed,
+            # What was drawn, not by which selection: one that draws the same renews nothing.
+            "drawn": draw.content,
         }
-        # The full merge does not depend on what was kept, so another share does not renew it.
-        needs = () if arm == "full" else (refine.key,)
         sources = {name: self.parts[name, "train"].path for name in self.study.names}
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)
-        tuning = Unit("tune", names, params, needs, sources, budget.steps_for(kept), gpus=1)
+        tuning = Unit("tune", names, params, (), sources, budget.steps_for(draw.samples), gpus=1)
         yield tuning
         for asked in self.study.names:
             yield from self.answered_and_scored(tuning, names, asked, "evaluation")
 
-    def verify(self, refine: Unit, arms: Sequence[Unit]) -> Unit:
+    def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
         params = {"arms": self.study.verify.arms, "seeds": self.study.verify.seeds}
         return Unit("verify", ("all",), params, tuple(sources.values()), sources)

@@ -16,7 +16,7 @@ from revolion.answering import ANSWERS
 from revolion.digests import digest
 from revolion.intake import counts
 from revolion.plan import Parts, Unit
-from revolion.refining import SELECTION, image_root
+from revolion.refining import SELECTION, image_root, write_refined
 from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
@@ -31,7 +31,6 @@ SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
 _TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
-_REFINED_FILES = ("train.json", "evaluation.json")
 
 
 def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
 
     Where they already show these very units, nothing is written.
     """
-    folder = store.root / RESULTS
+    folder, refined = store.root / RESULTS, store.root / REFINED
     stamp = digest([study.name, _licences(study), *(unit.key for unit in units)])
     present = read_summary(store.root)
     if present is not None and present["stamp"] == stamp:
@@ -48,12 +47,12 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
     with explained(folder):
         (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
         folder.mkdir(parents=True, exist_ok=True)
+        refined.mkdir(exist_ok=True)
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
         for name in _TABLES:
             _copy(grade / name, folder / name)
         _copy(refine / SELECTION, folder / SELECTION)
-        for name in _REFINED_FILES:
-            _copy(refine / name, store.root / REFINED / name)
+        write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             _copy(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
         write_table(_answers(store, units), folder / ANSWERS)
@@ -63,11 +62,12 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
     return summary
 
 
-def publish_refined(unit: Path, to: Path) -> int:
-    """Copy a refining unit's files to a folder; the number of train samples that it kept."""
+def publish_refined(study: Study, store: Store, refine: Unit, parts: Parts, to: Path) -> int:
+    """Write what a refining unit selected to a folder; the number of train samples it kept."""
     with explained(to):
-        for name in (SELECTION, *_REFINED_FILES):
-            _copy(unit / name, to / name)
+        to.mkdir(parents=True, exist_ok=True)
+        _copy(store.folder(refine.key) / SELECTION, to / SELECTION)
+    write_refined(study, pl.read_parquet(to / SELECTION), store.root, parts, to)
     return _kept(to / SELECTION)
 
 
