@@ -31,7 +31,7 @@ from revolion.errors import (
 )
 from revolion.models.fake import FakeVLM
 from revolion.samples import Question
-from revolion.settings import Study
+from revolion.settings import DatasetSettings, SplitSettings, Study
 from revolion.store import Store
 
 from .conftest import StudyMaker, write_dataset
@@ -500,6 +500,40 @@ def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
     after = state(study, run)
     assert after["finished"]
     assert all(stage["done"] == stage["units"] for stage in after["stages"].values())
+
+
+def test_a_failed_forecast_can_be_asked_again(make_study: StudyMaker, tmp_path: Path) -> None:
+    from revolion.surveying import forecast
+
+    study, run = make_study(), tmp_path / "run"
+    rows = (tmp_path / "apple.json").read_text()
+    (tmp_path / "apple.json").write_text("[]")
+    with pytest.raises(DataError, match="no format knows this file"):
+        forecast(study, run, lambda _: None)
+    (tmp_path / "apple.json").write_text(rows)
+    assert forecast(study, run, lambda _: None)["datasets"]["apple"]["train"] > 0
+
+
+def test_a_single_data_set_is_refused_before_any_work(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"found only 'apple'; .* at least two") as caught:
+        revolion.run(make_study(("apple",), quality={"with_self": True}), tmp_path / "run")
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "run/intake").exists()
+
+
+def test_a_study_that_was_made_in_python_starts_from_the_working_folder(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study()
+    datasets = tuple(
+        DatasetSettings(name=name, path=Path(f"{name}.json"), images=Path("images"))
+        for name in ("apple", "brick")
+    )
+    monkeypatch.chdir(tmp_path)
+    study = Study(base="fake", datasets=datasets, split=SplitSettings(evaluation_share=0.3))
+    assert revolion.run(study)["image_root"] == str(tmp_path / "images")
 
 
 def test_auto_is_settled_before_it_names_a_unit(

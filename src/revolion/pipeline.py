@@ -68,7 +68,7 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     settings, data or model as its own error.
     """
     store, study = Store(folder), settled(study)
-    with store.locked(), _logged(folder), _stoppable(store), _backend(study) as backend:
+    with store.locked(), _logged(folder), stoppable(store), _backend(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: a base that is not there should not wait for them.
         base = models.find(study.base, study.revision).fingerprint()
@@ -321,7 +321,7 @@ def _logged(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(store: Store) -> Iterator[None]:
+def stoppable(store: Store) -> Iterator[None]:
     """Let the first Ctrl-C ask for a clean stop; the second one is Python's own."""
     store.clear_stop()
     if threading.current_thread() is not threading.main_thread():

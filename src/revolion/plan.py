@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from revolion.digests import digest
+from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
@@ -104,7 +105,15 @@ Draws = Mapping[tuple[str, int], Draw]
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
-    """The units that take the data sets in; ``sources`` are their files' digests by name."""
+    """The units that take the data sets in; ``sources`` are their files' digests by name.
+
+    Raises SettingsError for a study of fewer than two data sets.
+    """
+    if len(study.names) < 2:
+        raise SettingsError(
+            f"datasets: found only '{study.names[0]}'; a study compares data sets on each other,"
+            " so it needs at least two"
+        )
     units = []
     for dataset in study.datasets:
         params = {

@@ -60,7 +60,8 @@ def forecast(study: Study, folder: Path, watch: Watcher) -> dict[str, Any]:
     the tokens per character that the base's own tokenizer needs for some of them.
     """
     store = Store(folder)
-    with store.locked(), connect("local", workers=0, threads=study.compute.threads) as backend:
+    local = connect("local", workers=0, threads=study.compute.threads)
+    with store.locked(), pipeline.stoppable(store), local as backend:
         scheduler = pipeline.Scheduler(study, store, backend, watch)
         pipeline.prepare(study, store, scheduler.run)
     units, parts = pipeline.known_plan(study, store)
