@@ -11,6 +11,9 @@ import subprocess
 import sys
 import textwrap
 import unicodedata
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +366,36 @@ def test_a_failure_names_the_unit_and_its_log(
     log = (tmp_path / "run/log.txt").read_text()
     assert "Traceback" in log
     assert "ZeroDivisionError: a bug" in log
+
+
+class Dead:
+    """A backend whose workers are gone: it refuses at once, or tells of it afterwards."""
+
+    def __init__(self, at_once: bool, before: Callable[[], None] = lambda: None) -> None:
+        self._at_once, self._before = at_once, before
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        self._before()
+        if self._at_once:
+            raise BrokenProcessPool
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_dead_workers_fail_their_unit_unless_the_run_was_stopped(
+    make_study: StudyMaker, tmp_path: Path, at_once: bool
+) -> None:
+    study, store = make_study(), Store(tmp_path)
+    units = pipeline.intake_units(study)
+    scheduler = pipeline.Scheduler(study, store, Dead(at_once), lambda _: None)
+    with pytest.raises(BackendError, match="intake apple: its worker process died"):
+        scheduler.run(units)
+    store.clear_stop()
+    dead = Dead(at_once, store.request_stop)
+    with pytest.raises(InterruptedRun, match="stopped with 0 of 3 units done"):
+        pipeline.Scheduler(study, store, dead, lambda _: None).run(units)
 
 
 class Forgetful(FakeVLM):

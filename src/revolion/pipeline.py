@@ -222,7 +222,12 @@ class Scheduler:
     def _start(self, unit: Unit) -> Future[str]:
         _log.debug("%s: queued", unit.title)
         arguments = (self._study, str(self._store.root), unit)
-        return self._backend.submit(work, *arguments, gpus=unit.gpus)
+        try:
+            return self._backend.submit(work, *arguments, gpus=unit.gpus)
+        except BrokenProcessPool as error:  # the workers died with an earlier unit
+            failed: Future[str] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _failure(self, future: Future[str], unit: Unit) -> RevolionError | None:
         try:
@@ -235,20 +240,21 @@ class Scheduler:
             _log.error("%s: %s", unit.title, error)
             return error
         except BrokenProcessPool:
-            return self._broken("its worker process died, most likely out of memory", unit)
+            problem = "its worker process died, most likely out of memory"
+            return _DeadWorkerError(problem, unit.title, self._store.root / results.LOG)
         except Exception as error:
             _log.exception("%s failed", unit.title)
-            return self._broken(f"{type(error).__name__}: {error}", unit)
+            problem = f"{type(error).__name__}: {error}"
+            return BackendError(problem, unit.title, self._store.root / results.LOG)
         seconds = self._store.record(unit.key)["seconds"]
         _log.info("%s: done in %.1f s", unit.title, seconds)
         return None
 
-    def _broken(self, problem: str, unit: Unit) -> BackendError:
-        return BackendError(problem, unit.title, self._store.root / results.LOG)
-
     def _summed_up(self, failures: Sequence[RevolionError], done: int, units: int) -> RevolionError:
         real = [error for error in failures if not isinstance(error, InterruptedRun)]
-        if real:
+        stopped = len(real) < len(failures)
+        # Who stops a run may well take its workers with it; that is no failure of a unit.
+        if real and not (stopped and all(isinstance(error, _DeadWorkerError) for error in real)):
             return real[0]
         return InterruptedRun(
             f"stopped with {done} of {units} units done, all work saved; the same command goes on"
@@ -266,6 +272,10 @@ class Scheduler:
                 part, whole = jobs.progress(self._store.partial(unit.key))
                 counts[0] += round(unit.work * part / whole) if whole else 0
         return [Progress(stage, counts[0], counts[1]) for stage, counts in stages.items()]
+
+
+class _DeadWorkerError(BackendError):
+    """The process that was to do a unit is gone."""
 
 
 class _Cancelled(InterruptedRun):
