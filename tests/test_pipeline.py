@@ -26,6 +26,7 @@ from revolion import answering, pipeline, results, tuning
 from revolion.errors import (
     BackendError,
     DataError,
+    DeviceMemoryError,
     ImageError,
     InterruptedRun,
     RevolionError,
@@ -402,8 +403,6 @@ class Forgetful(FakeVLM):
     """Can't answer batches of more than one, nor one certain question at all."""
 
     def answer(self, questions: Any, *args: Any, **named: Any) -> Any:
-        from revolion.errors import DeviceMemoryError
-
         if len(questions) > 1 or questions[0].instruction.endswith("apple number 3 ?"):
             raise DeviceMemoryError("too big")
         return super().answer(questions, *args, **named)
@@ -429,6 +428,25 @@ def test_memory_errors_halve_the_batch_and_are_a_status(
     assert summary["mq"][1][2] == plain["mq"][1][2], "other cells are as ever"
     log = next((tmp_path / "run/answer").rglob("log.jsonl")).read_text()
     assert "out of memory" in log
+
+
+class Choking(FakeVLM):
+    """Can't answer what is asked of apples."""
+
+    def answer(self, questions: Any, *args: Any, **named: Any) -> Any:
+        if any("apple" in question.instruction for question in questions):
+            raise DeviceMemoryError("too big")
+        return super().answer(questions, *args, **named)
+
+
+def test_a_part_that_nobody_could_answer_is_an_error_and_no_number(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revolion.models.fake.FakeVLM", Choking)
+    _forget_models()
+    with pytest.raises(DeviceMemoryError, match="'apple': no sample of its evaluation part was"):
+        revolion.run(make_study(), tmp_path / "run")
+    _forget_models()
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ VERSIONS = {
     "tune": 1,
     "answer": 1,
     "score": 1,
-    "grade": 1,
+    "grade": 2,
     "refine": 2,
-    "verify": 1,
+    "verify": 2,
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
 
