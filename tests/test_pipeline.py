@@ -608,3 +608,53 @@ def test_results_are_published_once(make_study: StudyMaker, tmp_path: Path) -> N
     (run / "results" / results.SUMMARY).unlink()
     revolion.run(study, run)
     assert (run / "results/report.md").exists()
+
+
+def test_what_was_deleted_or_is_no_more_is_put_right(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    revolion.run(make_study(), run)
+    before = fingerprints(run)
+    shutil.rmtree(run / "refined")
+    (run / "results/sq.parquet").unlink()
+    revolion.run(make_study(), run)
+    assert fingerprints(run) == before
+    assert revolion.run(make_study(verify={"arms": []}), run)["verification"] is None
+    assert before.keys() - fingerprints(run).keys() == {"verification.parquet"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tuning": {"steps": 3, "batch_size": 4}},
+        {"answering": {"max_new_tokens": 2}},
+        {"split": {"evaluation_share": 0.4}},
+        {"refine": {"keep": 0.3}},
+        {"seed": 1},
+    ],
+)
+def test_the_signature_tells_studies_of_other_numbers_apart(
+    make_study: StudyMaker, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    signatures = [
+        revolion.run(make_study(**sections), tmp_path / "run")["signature"]
+        for sections in ({}, {"answering": {"shard": 2}}, other)
+    ]
+    assert signatures[0] == signatures[1]
+    assert len({signature["digest"] for signature in signatures}) == 2
+
+
+def test_the_signature_holds_the_data_and_the_versions_of_the_work(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    study, run = make_study(verify={"arms": []}), tmp_path / "run"
+    before = revolion.run(study, run)["signature"]
+    done = next((run / "tune/apple").glob("*/done.json"))
+    record = json.loads(done.read_text())
+    done.write_text(json.dumps(record | {"versions": record["versions"] | {"torch": "1.0"}}))
+    _cut(tmp_path / "brick.json", 19)
+    after = revolion.run(study, run)["signature"]
+    assert after["versions"]["torch"] == f"1.0, {before['versions']['torch']}"
+    changed = {name for name in study.names if after["data"][name] != before["data"][name]}
+    assert changed == {"brick"}

@@ -87,8 +87,8 @@ def common(tables: Mapping[str, pl.DataFrame], dataset: str, side: str) -> dict[
         fewest, answers = min(((m, t.height) for m, t in tables.items()), key=lambda one: one[1])
         raise DeviceMemoryError(
             f"data set '{dataset}': no sample of its {side} part was answered by all models; for"
-            f" want of memory '{fewest}' gave only {answers} answers. Try a smaller base, or a new run"
-            " folder on a device with more memory, or leave the data set out"
+            f" want of memory '{fewest}' gave only {answers} answers. Try a smaller base, or a new"
+            " run folder on a device with more memory, or leave the data set out"
         )
     kept = kept.with_row_index("place")
     return {model: _cell(table, kept) for model, table in tables.items()}

@@ -31,6 +31,9 @@ VERSIONS = {
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
 
+_WITHOUT_EFFECT = {"checkpoint_every", "shard"}
+"""Settings of any section that say how often work is saved."""
+
 STAGES = tuple(VERSIONS)
 """The stages in the order in which a study goes through them."""
 
@@ -122,7 +125,7 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
-            "policy": study.images.model_dump(mode="json"),
+            "policy": _dump(study.images),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
@@ -162,6 +165,21 @@ def arms(study: Study, parts: Parts, base: str, refine: Unit, draws: Draws | Non
     return [*units, planner.verify(units)] if units else []
 
 
+def effective(study: Study) -> dict[str, dict[str, Any]]:
+    """The settings that can change a number, by section, for people who compare two studies."""
+    return {
+        "images": _dump(study.images),
+        "limit": {dataset.name: dataset.limit for dataset in study.datasets},
+        "split": _dump(study.split),
+        "tuning": _dump(study.tuning),
+        "answering": _dump(study.answering),
+        "metrics": _dump(study.metrics),
+        "quality": _dump(study.quality),
+        "refine": _dump(study.refine),
+        "verify": _dump(study.verify),
+    }
+
+
 class _Planner:
     def __init__(self, study: Study, parts: Parts, base: str) -> None:
         self.study, self.parts = study, parts
@@ -190,7 +208,7 @@ class _Planner:
         settings = self.study.tuning
         params = {
             "model": self.model,
-            "tuning": _dump(settings, leave_out=("checkpoint_every",)),
+            "tuning": _dump(settings),
             "content": part.content,
         }
         work = settings.steps_for(part.samples)
@@ -203,7 +221,7 @@ class _Planner:
         names = (*model, f"{asked}-{side}")
         params = {
             "model": self.model,
-            "answering": _dump(self.study.answering, leave_out=("shard",)),
+            "answering": _dump(self.study.answering),
             "content": part.content,
         }
         sources = {"tuned": tuning.key, "part": part.path}
@@ -242,7 +260,7 @@ class _Planner:
         budget = arm_tuning(self.study, total)
         params = {
             "model": self.model,
-            "tuning": _dump(budget, leave_out=("checkpoint_every",)),
+            "tuning": _dump(budget),
             "content": [self.parts[name, "train"].content for name in self.study.names],
             "arm": arm,
             "arm_seed": seed,
@@ -275,7 +293,7 @@ def arm_tuning(study: Study, total: int) -> TuningSettings:
     return study.tuning.model_copy(update={"steps": steps, "epochs": epochs})
 
 
-def _dump(section: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+def _dump(section: Section) -> dict[str, Any]:
     """A section as plain values, without what can't change a result."""
-    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=set(leave_out))
+    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     return dumped
