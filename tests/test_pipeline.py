@@ -454,6 +454,11 @@ def test_a_part_that_nobody_could_answer_is_an_error_and_no_number(
     [
         (lambda path: (path / "apple.json").unlink(), DataError, "apple.json"),
         (lambda path: (path / "apple.json").write_text("[]"), DataError, "apple.json"),
+        (
+            lambda path: _folder_for(path / "apple.json"),
+            DataError,
+            "apple.json: is a folder or device",
+        ),
         (lambda path: (path / "images/apple").rename(path / "moved"), ImageError, "images"),
         (
             lambda path: _cut(path / "apple.json", 1),
@@ -471,6 +476,11 @@ def test_unusable_data_stops_before_any_tuning(
         revolion.run(study, tmp_path / "run")
     assert caught.value.exit_code == 2
     assert not (tmp_path / "run/tune").exists()
+
+
+def _folder_for(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
 
 
 def _cut(file: Path, rows: int) -> None:

@@ -259,10 +259,21 @@ def _draw(sample: Sample, seed: int) -> float:
     return uniform("limit", seed, json.dumps([images, sample.system, turns]))
 
 
+def source_digest(source: Path) -> str:
+    """The digest of an annotation file. Raises DataError for one that is not there or readable."""
+    require_source(source)
+    try:
+        return digest_of_file(source)
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror or error}", source) from None
+
+
 def require_source(source: Path) -> None:
-    """Raise DataError, with the names that are near, unless the file exists."""
-    if source.exists():
+    """Raise DataError, with the names that are near, unless the file exists and is one."""
+    if source.is_file():
         return
+    if source.exists():
+        raise DataError("is a folder or device, not a file; name the annotation file", source)
     parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))
     gone = source.relative_to(parent).parts[0]
     try:

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from revolion import backends, jobs, models, plan, results
-from revolion.digests import digest_of_file
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import content, require_source, stale
+from revolion.intake import content, source_digest, stale
 from revolion.jobs import Job
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
 from revolion.refining import draws
 from revolion.settings import Study
-from revolion.store import Store
+from revolion.store import Store, explained
 
 STAGES = {
     "intake": "revolion.parts:take_in",
@@ -100,11 +99,11 @@ def prepare(
 
 
 def intake_units(study: Study) -> list[Unit]:
-    """The units that take the data sets in. Raises DataError for a file that is not there."""
-    sources = {}
-    for dataset in study.datasets:
-        require_source(dataset.path)
-        sources[dataset.name] = digest_of_file(dataset.path)
+    """The units that take the data sets in.
+
+    Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
+    """
+    sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
     return plan.intake(study, sources)
 
 
@@ -319,7 +318,8 @@ def gpu_count() -> int:
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """Keep the study's log for people in the run folder."""
-    handler = logging.FileHandler(folder / results.LOG, encoding="utf-8")
+    with explained(folder):
+        handler = logging.FileHandler(folder / results.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
