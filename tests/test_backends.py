@@ -52,6 +52,17 @@ def test_workers_are_other_processes_with_their_own_threads() -> None:
     assert threads == "3"
 
 
+def masked() -> set[int]:
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def test_workers_never_hear_ctrl_c() -> None:
+    """Not even while they start, which takes seconds before anything of ours runs in them."""
+    with connect("local", workers=1, threads=1) as backend:
+        assert signal.SIGINT in backend.submit(masked).result()
+    assert signal.SIGINT not in masked(), "the caller hears it again"
+
+
 def test_gpus_are_dealt_out() -> None:
     with connect("local", workers=2, threads=1, gpus=("3", "5")) as backend:
         found = {future.result() for future in [backend.submit(gpu, gpus=1) for _ in range(4)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -174,6 +175,18 @@ def test_unreadable(root: Path) -> None:
     (root / "x.png").write_bytes(encoded("PNG"))
     (root / "x.png").chmod(0)
     assert check(root, "x.png", MOST).verdict == "unreadable"
+
+
+def test_a_disk_that_fails_while_an_image_is_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (root / "x.png").write_bytes(encoded("PNG"))
+    monkeypatch.setattr("revolion.images._sha256", fail)
+    found = check(root, "x.png", MOST)
+    assert (found.verdict, found.reason) == ("unreadable", "Input/output error")
 
 
 def test_unreadable_whoever_asks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,10 @@ def _opened(root: Path, path: str) -> Iterator[tuple[IO[bytes], os.stat_result]]
         status = os.fstat(file.fileno())
         if status.st_size == 0:
             raise _Refused("empty", "the file has no bytes")
-        yield file, status
+        try:
+            yield file, status
+        except OSError as error:  # of reading it: what the decoder makes of its bytes has a verdict
+            raise _Refused("unreadable", error.strerror or str(error)) from None
 
 
 def _sha256(file: IO[bytes]) -> str:

@@ -79,11 +79,20 @@ def read_parts(store: Store, unit: Unit) -> Parts:
     }
 
 
+def _content(part: pl.DataFrame) -> str:
+    """The digest of all that a model is shown of a part.
+
+    A uid stands for the images, and for the texts but for their white space and Unicode forms.
+    """
+    shown = part.select("uid", "system", "turns")
+    return digest_of_names(json.dumps(row) for row in shown.iter_rows())
+
+
 def _facts(part: pl.DataFrame) -> dict[str, Any]:
     texts = part["turns"].explode().struct.unnest()
     lengths = texts.select(pl.all().str.len_chars())
     return {
-        "content": digest_of_names(part["uid"]),
+        "content": _content(part),
         "samples": part.height,
         "turns": texts.height,
         "characters": int(lengths.sum_horizontal().sum()),

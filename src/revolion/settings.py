@@ -22,7 +22,7 @@ Arm = Literal["full", "refined", "random", "bottom"]
 class Section(BaseModel):
     """A part of the study file: frozen, strict about types, closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DatasetSettings(Section):

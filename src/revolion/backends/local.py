@@ -11,8 +11,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -52,7 +53,8 @@ class LocalBackend:
         """Run ``fn(*args)`` when a worker is free. ``gpus`` is what it needs; a worker has one."""
         if self._executor is None:
             raise RuntimeError("the backend is not open: use it in a with statement")
-        return self._executor.submit(fn, *args)
+        with _deaf_to_interrupts():  # a worker may be started here, and inherits it
+            return self._executor.submit(fn, *args)
 
     def _start(self) -> Executor:
         if self._workers == 0:
@@ -65,6 +67,16 @@ class LocalBackend:
         return ProcessPoolExecutor(
             self._workers, context, _prepare_worker, (numbers, self._threads, self._gpus)
         )
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from this thread and from the processes it starts, until they ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker(numbers: Any, threads: int, gpus: Sequence[str]) -> None:
