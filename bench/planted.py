@@ -18,8 +18,10 @@ import numpy.typing as npt
 import polars as pl
 
 import revolion
+from revolion import pipeline
 from revolion.demo import study as demo
 from revolion.quality import SQ_KINDS
+from revolion.settings import Study
 
 
 def main() -> None:
@@ -44,16 +46,16 @@ def main() -> None:
     study = revolion.load(file)
     verify = study.verify.model_copy(update={"seeds": given.seeds})
     summary = revolion.run(study.model_copy(update={"verify": verify}), given.folder / "run")
-    show_detection(given.folder, list(study.names))
+    show_detection(given.folder, study)
     show_arms(summary)
 
 
-def show_detection(folder: Path, names: list[str]) -> None:
+def show_detection(folder: Path, study: Study) -> None:
     """AUROC per data set and SQ kind, and what the refined half still holds."""
-    table = labelled(folder, names)
+    table = labelled(folder, study)
     print(f"{'data set':12}" + "".join(f"{kind:>10}" for kind in SQ_KINDS) + f"{'kept bad':>10}")
     rows = []
-    for name in names:
+    for name in study.names:
         part = table.filter(pl.col("dataset") == name)
         bad = part["defect"].is_not_null().to_numpy()
         kept = float(bad[part["kept"].to_numpy()].mean())
@@ -62,18 +64,16 @@ def show_detection(folder: Path, names: list[str]) -> None:
     print(f"{'mean':12}" + "".join(f"{value:10.3f}" for value in np.mean(rows, axis=0)))
 
 
-def labelled(folder: Path, names: list[str]) -> pl.DataFrame:
+def labelled(folder: Path, study: Study) -> pl.DataFrame:
     """The train samples with their SQ, whether they were kept, and what was planted in them."""
     truth = pl.read_parquet(folder / "truth.parquet")
     results = folder / "run" / "results"
     sq = pl.read_parquet(results / "sq.parquet").filter(pl.col("split") == "train")
     kept = pl.read_parquet(results / "selection.parquet").select("uid", "dataset", "kept")
-    samples = [
-        pl.read_parquet(file).select("uid", "dataset", "row")
-        for name in names
-        for file in (folder / "run" / "intake" / name).glob("*/samples.parquet")
-    ]
-    rows = pl.concat(samples).with_columns(pl.col("row").cast(pl.UInt32))
+    # The study's own intakes: a folder that was drawn into before holds those of other data, too.
+    intakes = [folder / "run" / unit.key for unit in pipeline.intake_units(study)]
+    samples = pl.concat(pl.read_parquet(intake / "samples.parquet") for intake in intakes)
+    rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32))
     joined = sq.join(rows, on=["uid", "dataset"]).join(kept, on=["uid", "dataset"])
     return joined.join(truth, on=["dataset", "row"])
 

@@ -38,38 +38,52 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_next(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaVA-NeXT of the same size, whose first parameter is one of those that are tuned."""
+    from transformers import (
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextImageProcessor,
+        LlavaNextProcessor,
+    )
+
+    folder = tmp_path_factory.mktemp("tiny-next")
+    images = LlavaNextImageProcessor(image_grid_pinpoints=[[16, 32], [32, 16]], **_SIZES)
+    _save_base(
+        folder, LlavaNextConfig, LlavaNextForConditionalGeneration, LlavaNextProcessor, images
+    )
+    return folder
+
+
 def build_tiny_base(folder: Path) -> None:
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import (
         CLIPImageProcessor,
-        CLIPVisionConfig,
-        LlamaConfig,
         LlavaConfig,
         LlavaForConditionalGeneration,
         LlavaProcessor,
-        PreTrainedTokenizerFast,
     )
 
-    model = Tokenizer(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
-    )
-    model.train_from_iterator(CORPUS, trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=model,
-        pad_token="<pad>",
-        eos_token="<|end|>",
-        extra_special_tokens={"image_token": "<image>"},
-    )
-    image_processor = CLIPImageProcessor(
-        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
-    )
-    processor = LlavaProcessor(
-        image_processor=image_processor,
+    images = CLIPImageProcessor(**_SIZES)
+    _save_base(folder, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, images)
+
+
+_SIZES: dict[str, Any] = {
+    "size": {"shortest_edge": 16},
+    "crop_size": {"height": 16, "width": 16},
+}
+
+
+def _save_base(
+    folder: Path, config_class: Any, model_class: Any, processor_class: Any, images: Any
+) -> None:
+    """A random model of one of LLaVA's families and its processor, as a model folder."""
+    import torch
+    from transformers import CLIPVisionConfig, LlamaConfig
+
+    tokenizer = _tokenizer()
+    processor = processor_class(
+        image_processor=images,
         tokenizer=tokenizer,
         patch_size=8,
         vision_feature_select_strategy="default",
@@ -97,15 +111,37 @@ def build_tiny_base(folder: Path) -> None:
         bos_token_id=None,
     )
     torch.manual_seed(0)
-    config = LlavaConfig(
+    pinpoints = getattr(images, "image_grid_pinpoints", None)
+    config = config_class(
         vision_config=vision,
         text_config=text,
         image_token_index=int(tokenizer.vocab["<image>"]),
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
+        **({"image_grid_pinpoints": pinpoints} if pinpoints else {}),
     )
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    model_class(config).save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    model = Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
+    )
+    model.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=model,
+        pad_token="<pad>",
+        eos_token="<|end|>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
 
 
 @pytest.fixture

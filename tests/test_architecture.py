@@ -70,10 +70,10 @@ FLOORS: dict[str, int] = {
     "demo.easel": 4,
     "parts": 4,
     "answering": 4,
-    "tuning": 4,
     "refining": 4,
     # 5 to 8: each reads what the floor below has left
     "scoring": 5,
+    "tuning": 5,
     "demo.world": 5,
     "grading": 6,
     "demo": 6,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from revolion import resources
 from revolion.backends import BACKENDS, connect
 from revolion.errors import BackendError, DataError, RevolionError, SettingsError
 
@@ -51,11 +52,61 @@ def test_workers_are_other_processes_with_their_own_threads() -> None:
     assert threads == "3"
 
 
+def masked() -> set[int]:
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def test_workers_never_hear_ctrl_c() -> None:
+    """Not even while they start, which takes seconds before anything of ours runs in them."""
+    with connect("local", workers=1, threads=1) as backend:
+        assert signal.SIGINT in backend.submit(masked).result()
+    assert signal.SIGINT not in masked(), "the caller hears it again"
+
+
 def test_gpus_are_dealt_out() -> None:
-    with connect("local", workers=2, threads=1, gpus=2) as backend:
+    with connect("local", workers=2, threads=1, gpus=("3", "5")) as backend:
         found = {future.result() for future in [backend.submit(gpu, gpus=1) for _ in range(4)]}
-    assert {device for _, device in found} == {"0", "1"}
+    assert {device for _, device in found} == {"3", "5"}
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("listed", "chosen", "found"),
+    [
+        (0, None, ()),
+        (0, "0", ()),
+        (3, None, ("0", "1", "2")),
+        (3, "2, GPU-8932f937", ("2", "GPU-8932f937")),
+        (3, "1,-1,2", ("1",)),
+        (3, "", ()),
+    ],
+)
+def test_gpus_are_those_that_the_user_left_in_sight(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: int,
+    chosen: str | None,
+    found: tuple[str, ...],
+) -> None:
+    """A user's CUDA_VISIBLE_DEVICES is a share of the machine, not to be handed out anew."""
+    for number in range(listed):
+        (tmp_path / f"0000:0{number}:00.0").mkdir()
+    monkeypatch.setattr(resources, "_NVIDIA", tmp_path)
+    monkeypatch.setattr(resources, "_UNLISTED", ())
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert resources.gpus() == found
+
+
+def test_gpus_that_no_file_lists_are_counted_by_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_NVIDIA", tmp_path / "none")
+    monkeypatch.setattr(resources, "_UNLISTED", (tmp_path,))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert resources.gpus() == ("0", "1")
 
 
 def test_in_process_work_stays_in_the_process() -> None:

@@ -157,6 +157,24 @@ def test_tables_for_people(revolion: Command, study: Path) -> None:
     assert "\x1b" not in planned + ran.out + found.out, "no colours in a pipe"
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_report_warns_of_results_that_are_not_of_the_study(
+    revolion: Command, study: Path, gone: bool
+) -> None:
+    ran = revolion("run", study)
+    shown = revolion("report", study)
+    assert "warning" not in shown.err
+    if gone:
+        (study.parent / "apple.json").unlink()
+    else:
+        values = yaml.safe_load(study.read_text()) | {"seed": 5}
+        study.write_text(yaml.safe_dump(values))
+    shown = revolion("report", study)
+    assert (shown.code, shown.out) == (0, ran.out)
+    assert "warning: these are results of other settings or data" in shown.err
+    assert f"'revolion run {study}' renews them" in shown.err
+
+
 def test_inspect_as_json(revolion: Command, study: Path) -> None:
     data, images = study.parent / "apple.json", study.parent / "images"
     (images / "apple/003.png").write_bytes(b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -176,6 +177,18 @@ def test_unreadable(root: Path) -> None:
     assert check(root, "x.png", MOST).verdict == "unreadable"
 
 
+def test_a_disk_that_fails_while_an_image_is_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    (root / "x.png").write_bytes(encoded("PNG"))
+    monkeypatch.setattr("revolion.images._sha256", fail)
+    found = check(root, "x.png", MOST)
+    assert (found.verdict, found.reason) == ("unreadable", "Input/output error")
+
+
 def test_unreadable_whoever_asks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "x.png").write_bytes(encoded("PNG"))
 
@@ -282,6 +295,7 @@ def test_check_all_looks_ahead_no_further_than_a_batch(root: Path) -> None:
         ("RGBA", (7, 7, 7)),
         ("P", (7, 7, 7)),
         ("I;16", (7, 7, 7)),
+        ("16-bit PGM", (7, 7, 7)),
     ],
 )
 def test_modes_become_rgb(
@@ -298,6 +312,9 @@ def write() -> Callable[[Path, str], None]:
     def made(path: Path, mode: str) -> None:
         if mode == "I;16":
             Image.fromarray(np.full((2, 2), 7 * 256 + 200, np.uint16)).save(path)
+            return
+        if mode == "16-bit PGM":
+            path.write_bytes(b"P5 2 2 65535\n" + bytes((7, 200)) * 4)
             return
         image = Image.new("L", (2, 2), 255 if mode == "1" else 7)
         if mode == "P":

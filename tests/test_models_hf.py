@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +14,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import TrainingArguments
 
-from revolion import models
-from revolion.errors import InterruptedRun, ModelError
+from revolion import models, plan
+from revolion.answering import _answered
+from revolion.digests import digest_of_file
+from revolion.errors import DeviceMemoryError, InterruptedRun, ModelError
+from revolion.jobs import Job
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.prompts import IGNORED, cut
 from revolion.models.trainable import choose
+from revolion.models.training import _arguments
 from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import (
     AnsweringSettings,
     ComputeSettings,
     LoraSettings,
+    Study,
     TuningSettings,
 )
+from revolion.store import Store
 
 CPU = ComputeSettings(device="cpu")
 
@@ -141,7 +151,11 @@ def test_a_family_of_unknown_projector_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"trainable": ("(",)}, "not a regular expression"),
+        ({"trainable": ("(",)}, r"tuning\.trainable: '\(' is no regular expression: missing \)"),
+        (
+            {"trainable": "lora", "lora": LoraSettings(targets=("fine", "q["))},
+            r"tuning\.lora\.targets: 'fine\|q\[' is no regular expression: unterminated",
+        ),
         ({"trainable": "lora", "lora": LoraSettings(targets=("nothing",))}, "matches no module"),
     ],
 )
@@ -181,7 +195,12 @@ def test_nothing_trainable_is_an_error(tiny_base: Path) -> None:
 
 
 def fit(
-    model: HuggingFaceVLM, images: str, folder: Path, steps: int = 6, stop_at: int | None = None
+    model: HuggingFaceVLM,
+    images: str,
+    folder: Path,
+    steps: int = 6,
+    stop_at: int | None = None,
+    micro: int | None = None,
 ) -> list[dict[str, Any]]:
     """Tune for some steps of two; checkpoints every two steps. The log's lines."""
     rows = [
@@ -189,7 +208,9 @@ def fit(
         for n in range(steps * 2)
     ]
     lines: list[dict[str, Any]] = []
-    settings = TuningSettings(steps=steps, batch_size=2, checkpoint_every=2, learning_rate=0.01)
+    settings = TuningSettings(
+        steps=steps, batch_size=2, micro_batch_size=micro, checkpoint_every=2, learning_rate=0.01
+    )
     model.fit(
         rows,
         settings,
@@ -246,6 +267,23 @@ def test_an_interrupted_tuning_ends_with_the_same_bits(
     assert (whole / "tuned.safetensors").read_bytes() == (pieces / "tuned.safetensors").read_bytes()
 
 
+def test_a_checkpoint_is_on_the_disk_before_it_counts(
+    tiny_base: Path, images: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        file = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert not (file.parent / "complete").exists()
+        synced.append(file.name)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    fit(load(tiny_base), images, tmp_path, steps=2)
+    saved = {file.name for file in (tmp_path / "checkpoints/checkpoint-2").iterdir()}
+    assert {"tuned.safetensors", "optimizer.pt", "trainer_state.json", "complete"} <= saved
+    assert {*synced, "complete"} == saved
+
+
 def test_tuned_weights_swap_in_and_out(tiny_base: Path, images: str, tmp_path: Path) -> None:
     model = load(tiny_base)
     question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
@@ -300,16 +338,121 @@ def test_batches_of_one_and_many_answer_alike(tiny_base: Path, images: str) -> N
     assert [answer.prompt_tokens for answer in together][1] < together[2].prompt_tokens
 
 
-def test_half_precision_tunes_and_answers(tiny_base: Path, images: str, tmp_path: Path) -> None:
-    """A bfloat16 base keeps its trainable set in float32, in tuning and in answering."""
+@pytest.mark.parametrize(
+    ("base", "trainable"),
+    [("tiny_base", "projector"), ("tiny_base", "all"), ("tiny_next", "projector")],
+)
+def test_half_precision_tunes_and_answers(
+    request: pytest.FixtureRequest, images: str, tmp_path: Path, base: str, trainable: Any
+) -> None:
+    """A bfloat16 base computes in bfloat16 and keeps its trainable set in float32.
+
+    Whichever parameter comes first: that of LLaVA-NeXT is one of the projector's.
+    """
     half = ComputeSettings(device="cpu", dtype="bfloat16")
-    model = HuggingFaceVLM(str(tiny_base), half, TuningSettings(), 10**6, 0)
+    folder = str(request.getfixturevalue(base))
+    model = HuggingFaceVLM(folder, half, TuningSettings(trainable=trainable), 10**6, 0)
+    computed: set[torch.dtype] = set()
+    model._model.lm_head.register_forward_hook(lambda *found: computed.add(found[-1].dtype))
     question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
     before = model.loglikelihood([question], ["the 0"])
     fit(model, images, tmp_path, steps=10)
     assert {value.dtype for value in model._trainable.values()} == {torch.float32}
     assert model.loglikelihood([question], ["the 0"]) > before
     assert len(model.answer([question], AnsweringSettings(max_new_tokens=3), seed=0)) == 1
+    assert computed == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_nothing_of_the_checkpoint_s_decoding_gets_in(
+    tiny_base: Path, tmp_path: Path, temperature: float
+) -> None:
+    """Checkpoints bring habits of decoding; the study's words are all that counts."""
+    shutil.copytree(tiny_base, tmp_path, dirs_exist_ok=True)
+    habits = {
+        "no_repeat_ngram_size": 2,
+        "min_new_tokens": 7,
+        "suppress_tokens": [9],
+        "do_sample": True,
+        "top_k": 5,
+        "top_p": 0.5,
+        "eos_token_id": [1, 8],
+    }
+    (tmp_path / "generation_config.json").write_text(json.dumps(habits))
+    model = load(tmp_path)
+    settings = model._generation(AnsweringSettings(temperature=temperature))
+    found, _ = model._model._prepare_generation_config(settings)
+    assert found.no_repeat_ngram_size in (None, 0)
+    assert found.min_new_tokens is found.suppress_tokens is None
+    assert found.do_sample == (temperature > 0)
+    if temperature:
+        assert (found.temperature, found.top_k, found.top_p) == (0.7, 0, 1.0)
+    assert found.eos_token_id == [1, 8], "its end marks are the one thing that is kept"
+
+
+def test_what_does_not_fit_into_memory_is_a_device_memory_error(
+    tiny_base: Path, images: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real allocation that is refused: in the forward pass, and while inputs are moved."""
+    model = load(tiny_base)
+    question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
+
+    def too_much(*_: Any, **__: Any) -> Any:
+        return torch.empty(2**50)
+
+    hook = model._model.register_forward_pre_hook(too_much)
+    with pytest.raises(DeviceMemoryError, match="a batch does not fit into memory: "):
+        model.answer([question], AnsweringSettings(), seed=0)
+    with pytest.raises(
+        DeviceMemoryError, match=r"memory: .*; give tuning\.micro_batch_size below its present 2"
+    ):
+        fit(model, images, tmp_path)
+    with pytest.raises(
+        DeviceMemoryError, match=r"memory: .*; lower tuning\.max_tokens, or tune fewer parameters"
+    ):
+        fit(model, images, tmp_path, micro=1)
+    hook.remove()
+    monkeypatch.setattr(model, "_moved", too_much)
+    with pytest.raises(DeviceMemoryError, match="does not fit"):
+        model.answer([question], AnsweringSettings(), seed=0)
+    with pytest.raises(DeviceMemoryError, match="does not fit"):
+        model.loglikelihood([question], ["the 0"])
+
+
+def test_a_batch_that_did_not_fit_is_gone_before_its_halves_are_tried(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """What the error itself keeps alive would leave the halves no more room than the whole."""
+    model = load(tiny_base)
+    questions = list(sample("", *[("how many ?", "two")] * 4, images=()).questions())
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+
+    def fill(_module: Any, _args: Any, inputs: Any) -> None:
+        alive.append(sum(tensor() is not None for tensor in held))
+        rows = len(inputs["input_ids"])
+        if rows > 1:
+            large = torch.zeros(1000)
+            held.append(weakref.ref(large))
+            torch.empty(2**50)
+
+    model._model.register_forward_pre_hook(fill, with_kwargs=True)
+    study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
+    job = Job(plan.Unit("answer", ("d",), {}), study, Store(tmp_path), tmp_path)
+    outcomes = _answered(job, model, questions)
+    assert [outcome.question for outcome in outcomes] == questions
+    assert all(outcome.answer for outcome in outcomes)
+    assert len(held) == 3
+    assert not any(alive)
+
+
+def test_tuning_stays_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where several GPUs are in sight the Trainer would multiply the batch by their number."""
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda _: 4))
+    settings = TuningSettings(steps=2, batch_size=8, micro_batch_size=2)
+    arguments = _arguments(settings, tmp_path, 16, torch.float32, "cpu", 0)
+    assert arguments.n_gpu == 1
+    assert arguments.train_batch_size == 2
 
 
 def test_float16_needs_a_gpu(tiny_base: Path) -> None:
@@ -356,22 +499,27 @@ def test_a_hub_id_is_a_folder_once_the_hub_gave_it(
     tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub itself can't exist here; what is asked of it and what becomes of a no can."""
-    asked: list[tuple[str, Any]] = []
+    asked: list[tuple[str, Any, bool]] = []
 
-    def give(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
-        asked.append((name, revision))
+    def give(
+        name: str, *, revision: str | None, allow_patterns: list[str], local_files_only: bool
+    ) -> str:
+        asked.append((name, revision, local_files_only))
         assert "*.bin" not in allow_patterns
         return str(tiny_base)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", give)
     assert models.find("owner/model", "v1").folder == str(tiny_base)
-    assert asked == [("owner/model", "v1")]
+    models.find("owner/model", download=True)
+    assert asked == [("owner/model", "v1", True), ("owner/model", None, False)]
 
     def refuse(*_: Any, **__: Any) -> str:
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(ModelError, match=r"the hub does not give it.*give its folder"):
+        models.find("owner/model", download=True)
+    with pytest.raises(ModelError, match=r"not in the hub's local cache; 'revolion run' and"):
         models.find("owner/model")
 
 
@@ -384,3 +532,54 @@ def test_the_fingerprint_follows_the_content(tiny_base: Path, tmp_path: Path) ->
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
     assert copy.fingerprint() != before
+
+
+def test_another_content_is_another_model_and_the_old_one_goes_first(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bases may not fit beside each other."""
+    shutil.copytree(tiny_base, tmp_path, dirs_exist_ok=True)
+    base = models.find(str(tmp_path))
+    study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
+    held = weakref.ref(models.load(base, study))
+    assert models.load(base, study) is held()
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
+    alive: list[bool] = []
+    kind = models._class("hf")
+
+    def load_anew(*args: Any) -> Any:
+        alive.append(held() is not None)
+        return kind(*args)
+
+    monkeypatch.setattr(models, "_class", lambda _: load_anew)
+    assert models.load(base, study) is models.load(base, study)
+    assert alive == [False]
+    models._loaded.clear()
+
+
+def test_large_files_are_hashed_once(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base of 14 GB takes half a minute to read, which `revolion status` has no need to."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    small = models.find(str(base)).fingerprint()
+    hashed: list[str] = []
+
+    def digested(file: Path) -> str:
+        hashed.append(file.name)
+        return digest_of_file(file)
+
+    monkeypatch.setattr(models, "_LARGE", 0)
+    monkeypatch.setattr(models, "digest_of_file", digested)
+    for _ in range(2):
+        models._remembered.cache_clear()  # as in another process
+        assert models.find(str(base)).fingerprint() == small
+    assert len(hashed) == len(set(hashed)) > 1
+    (base / "config.json").write_bytes((base / "config.json").read_bytes().replace(b"2", b"3"))
+    assert models.find(str(base)).fingerprint() != small
+    assert hashed.count("config.json") == 2
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")  # refuses new folders even to root
+    models._remembered.cache_clear()
+    assert len(models.find(str(base)).fingerprint()) == len(small)

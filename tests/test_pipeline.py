@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,11 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import pipeline, results, tuning
+from revolion import answering, pipeline, refining, results, tuning
 from revolion.errors import (
     BackendError,
     DataError,
+    DeviceMemoryError,
     ImageError,
     InterruptedRun,
     RevolionError,
@@ -28,7 +34,8 @@ from revolion.errors import (
     StoreError,
 )
 from revolion.models.fake import FakeVLM
-from revolion.settings import Study
+from revolion.samples import ImageRef, Question, Sample
+from revolion.settings import DatasetSettings, SplitSettings, Study
 from revolion.store import Store
 
 from .conftest import StudyMaker, write_dataset
@@ -112,6 +119,19 @@ def test_refined_files_hold_the_kept_rows_of_the_sources(
     assert not images["train.json"] & images["evaluation.json"]
 
 
+def test_refined_paths_start_at_the_root_as_it_is_spelled(tmp_path: Path) -> None:
+    """Absolute paths may lead to an image another way than through the root they are below."""
+    real, root = tmp_path / "disk/images", tmp_path / "data"
+    real.mkdir(parents=True)
+    root.mkdir()
+    (root / "images").symlink_to(real)
+    for path in ("a.png", str(root / "images/a.png"), str(real / "a.png")):
+        sample = Sample("d", 0, None, (ImageRef(path),), (), root=str(root / "images"))
+        moved = refining._moved(sample, root)
+        assert [image.path for image in moved.images] == ["images/a.png"]
+        assert moved.root == str(root)
+
+
 def test_a_finished_study_computes_nothing_again(
     make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,16 +164,22 @@ def test_another_data_set_keeps_the_old_cells(make_study: StudyMaker, tmp_path: 
     assert grid == {"tune/drum", "intake/drum", "answer/drum/drum-evaluation"} | olds | news
 
 
-def test_another_share_renews_no_tuning_or_answering_of_the_grid(
+def test_another_share_renews_the_arms_that_hold_other_samples(
     make_study: StudyMaker, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     revolion.run(make_study(), run)
     before = titles(run)
+    for same in ({"keep": 0.51}, {"evaluation_size": 3}, {"budget": 1000}):
+        revolion.run(make_study(refine=same), run)
+        assert {key.split("/")[0] for key in titles(run) - before} == {"refine"}
+    revolion.run(make_study(quality={"sq": "weighted"}), run)
+    assert not any("arm-random" in key or "arm-full" in key for key in titles(run) - before)
     revolion.run(make_study(refine={"keep": 0.25}), run)
     new = {key.rpartition("/")[0] for key in titles(run) - before}
-    assert "refine/all" in new
-    assert all("arm" in key or key in ("refine/all", "verify/all") for key in new)
+    assert {f"tune/arm-{arm}-0" for arm in ("refined", "random", "bottom")} <= new
+    assert all("arm" in key or key in ("grade/all", "refine/all", "verify/all") for key in new)
+    assert not any("arm-full" in key for key in new)
 
 
 def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path) -> None:
@@ -186,16 +212,84 @@ def test_a_reordered_source_gives_the_same_numbers(make_study: StudyMaker, tmp_p
     assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == before
 
 
+def rejects(study: Study, run: Path) -> int:
+    return int(revolion.run(study, run)["counts"]["apple"]["rejects"])
+
+
 def test_a_repaired_image_is_read_again(make_study: StudyMaker, tmp_path: Path) -> None:
     write_dataset(tmp_path, "apple")
     image = tmp_path / "images/apple/003.png"
     whole = image.read_bytes()
     image.write_bytes(whole[:20])
     run = tmp_path / "run"
-    study = make_study()
-    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 1
+    study, other = make_study(), make_study(seed=1)
+    assert [rejects(study, run), rejects(other, run)] == [1, 1]
     image.write_bytes(whole)
-    assert revolion.run(study, run)["counts"]["apple"]["rejects"] == 0
+    assert rejects(other, run) == 0
+    assert rejects(study, run) == 0
+    assert revolion.run(study, tmp_path / "fresh")["counts"] == revolion.run(study, run)["counts"]
+    image.unlink()
+    shutil.rmtree(run / "intake/apple")
+    counts = revolion.run(study, run)["counts"]["apple"]
+    assert (counts["train"] + counts["evaluation"], counts["rejects"]) == (19, 1)
+
+
+def test_refined_files_follow_what_they_are_copied_from(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    """Other paths, roots, ids, fields and orders renew no unit of the grid, but the files."""
+    study, run = make_study(), tmp_path / "run"
+    revolion.run(study, run)
+    grid = {key for key in titles(run) if key.startswith(("tune", "answer"))}
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    for row in rows:
+        row |= {"id": f"new-{row['id']}", "image": row["image"].upper(), "note": "new"}
+    (tmp_path / "apple.json").write_text(json.dumps(rows[::-1]))
+    (tmp_path / "images/apple").rename(tmp_path / "images/APPLE")
+    for image in (tmp_path / "images/APPLE").iterdir():
+        image.rename(image.with_suffix(".PNG"))
+    revolion.run(study, run)
+    apples = [row for row in _refined(run, "train") if "apple" in row["id"]]
+    assert len(apples) > 3
+    assert apples == [row for row in rows[::-1] if row in apples]
+    assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == grid
+    (tmp_path / "all").mkdir()
+    (tmp_path / "images").rename(tmp_path / "all/images")
+    roots = [dataset.model_dump(mode="json") for dataset in study.datasets]
+    for root in roots:
+        root["images"] = str(tmp_path / "all/images")
+    roots[0]["images"] = str(tmp_path / "all")
+    for row in rows:
+        row["image"] = f"images/{row['image']}"
+    (tmp_path / "apple.json").write_text(json.dumps(rows))
+    summary = revolion.run(make_study(datasets=roots), run)
+    for row in _refined(run, "train") + _refined(run, "evaluation"):
+        assert (Path(summary["image_root"]) / row["image"]).is_file()
+    assert {key for key in titles(run) if key.startswith(("tune", "answer"))} == grid
+    revolion.run(make_study(datasets=roots[::-1]), run)
+    assert _refined(run, "train")[0]["id"].startswith("cloud")
+
+
+def _refined(run: Path, side: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads((run / f"refined/{side}.json").read_text())
+    return rows
+
+
+@pytest.mark.parametrize("text", ["the apple\nis red", "the a\u0301pple is red"])
+def test_texts_count_to_the_letter(make_study: StudyMaker, tmp_path: Path, text: str) -> None:
+    """What a model is shown is the text as it stands, white space and Unicode form included."""
+    study, run = make_study(verify={"arms": []}), tmp_path / "run"
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    for variant in (text, unicodedata.normalize("NFC", text.replace("\n", " "))):
+        for row in rows:
+            row["conversations"][1]["value"] = variant
+        (tmp_path / "apple.json").write_text(json.dumps(rows))
+        revolion.run(study, run)
+    tuned = {path.name: len(list(path.iterdir())) for path in (run / "tune").iterdir()}
+    assert tuned == {"apple": 2, "brick": 1, "cloud": 1}
+    assert len(list((run / "answer/brick/apple-train").iterdir())) == 2
+    assert len(list((run / "answer/brick/cloud-train").iterdir())) == 1
+    assert _refined(run, "train")[0]["conversations"][1]["value"] == variant
 
 
 class Stopper(FakeVLM):
@@ -213,13 +307,9 @@ class Stopper(FakeVLM):
         return super().answer(*args, **named)
 
 
-def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
-    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = make_study(answering={"batch_size": 2, "shard": 1})
-    whole = revolion.run(study, tmp_path / "whole")
-    run = tmp_path / "run"
-    Stopper.store = Store(run)
+def stop_while_answering(study: Study, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a study until Ctrl-C comes with the first answers, whose shard is kept."""
+    Stopper.store, Stopper.asked = Store(run), False
     with monkeypatch.context() as patched:
         patched.setattr("revolion.models.fake.FakeVLM", Stopper)
         _forget_models()
@@ -228,6 +318,15 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
     _forget_models()
     assert Stopper.asked
     assert list(run.rglob("shard-*.parquet")), "the finished shard is kept"
+
+
+def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(answering={"batch_size": 2, "shard": 1})
+    whole = revolion.run(study, tmp_path / "whole")
+    run = tmp_path / "run"
+    stop_while_answering(study, run, monkeypatch)
     assert not Store(run).stop_requested()
     assert revolion.run(study, run)["mq"] == whole["mq"]
     assert fingerprints(run) == fingerprints(tmp_path / "whole")
@@ -236,7 +335,32 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(
 def _forget_models() -> None:
     from revolion import models
 
-    models._load.cache_clear()
+    models._loaded.clear()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_another_shard_size_loses_and_doubles_no_answers(
+    make_study: StudyMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    after: int,
+) -> None:
+    def study(shard: int) -> Study:
+        return make_study(answering={"batch_size": 1, "shard": shard}, verify={"arms": []})
+
+    revolion.run(study(before), tmp_path / "whole")
+    stop_while_answering(study(before), tmp_path / "run", monkeypatch)
+    revolion.run(study(after), tmp_path / "run")
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "whole")
+
+
+def test_shards_that_do_not_fit_the_questions_are_refused(tmp_path: Path) -> None:
+    asked = [Question("a", turn, "", (), None, (), "?", "!") for turn in (0, 1)]
+    row = {"uid": "a", "turn": 0, "answer": "x", "status": "ok"}
+    pl.DataFrame([row], schema=answering.SCHEMA).write_parquet(tmp_path / "shard-a-0.parquet")
+    with pytest.raises(StoreError, match=r"hold 1 answers .* to the 2 questions; delete the"):
+        answering._join(tmp_path, asked)
 
 
 class Failing(FakeVLM):
@@ -258,12 +382,40 @@ def test_a_failure_names_the_unit_and_its_log(
     assert "ZeroDivisionError: a bug" in log
 
 
+class Dead:
+    """A backend whose workers are gone: it refuses at once, or tells of it afterwards."""
+
+    def __init__(self, at_once: bool, before: Callable[[], None] = lambda: None) -> None:
+        self._at_once, self._before = at_once, before
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        self._before()
+        if self._at_once:
+            raise BrokenProcessPool
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_dead_workers_fail_their_unit_unless_the_run_was_stopped(
+    make_study: StudyMaker, tmp_path: Path, at_once: bool
+) -> None:
+    study, store = make_study(), Store(tmp_path)
+    units = pipeline.intake_units(study)
+    scheduler = pipeline.Scheduler(study, store, Dead(at_once), lambda _: None)
+    with pytest.raises(BackendError, match=r"intake \w+: its worker process died"):
+        scheduler.run(units)
+    store.clear_stop()
+    dead = Dead(at_once, store.request_stop)
+    with pytest.raises(InterruptedRun, match="stopped with 0 of 3 units done"):
+        pipeline.Scheduler(study, store, dead, lambda _: None).run(units)
+
+
 class Forgetful(FakeVLM):
     """Can't answer batches of more than one, nor one certain question at all."""
 
     def answer(self, questions: Any, *args: Any, **named: Any) -> Any:
-        from revolion.errors import DeviceMemoryError
-
         if len(questions) > 1 or questions[0].instruction.endswith("apple number 3 ?"):
             raise DeviceMemoryError("too big")
         return super().answer(questions, *args, **named)
@@ -291,11 +443,35 @@ def test_memory_errors_halve_the_batch_and_are_a_status(
     assert "out of memory" in log
 
 
+class Choking(FakeVLM):
+    """Can't answer what is asked of apples."""
+
+    def answer(self, questions: Any, *args: Any, **named: Any) -> Any:
+        if any("apple" in question.instruction for question in questions):
+            raise DeviceMemoryError("too big")
+        return super().answer(questions, *args, **named)
+
+
+def test_a_part_that_nobody_could_answer_is_an_error_and_no_number(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revolion.models.fake.FakeVLM", Choking)
+    _forget_models()
+    with pytest.raises(DeviceMemoryError, match="'apple': no sample of its evaluation part was"):
+        revolion.run(make_study(), tmp_path / "run")
+    _forget_models()
+
+
 @pytest.mark.parametrize(
     ("break_it", "error", "message"),
     [
         (lambda path: (path / "apple.json").unlink(), DataError, "apple.json"),
         (lambda path: (path / "apple.json").write_text("[]"), DataError, "apple.json"),
+        (
+            lambda path: _folder_for(path / "apple.json"),
+            DataError,
+            "apple.json: is a folder or device",
+        ),
         (lambda path: (path / "images/apple").rename(path / "moved"), ImageError, "images"),
         (
             lambda path: _cut(path / "apple.json", 1),
@@ -313,6 +489,11 @@ def test_unusable_data_stops_before_any_tuning(
         revolion.run(study, tmp_path / "run")
     assert caught.value.exit_code == 2
     assert not (tmp_path / "run/tune").exists()
+
+
+def _folder_for(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
 
 
 def _cut(file: Path, rows: int) -> None:
@@ -384,10 +565,7 @@ def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
     from revolion.surveying import forecast, state
 
     study, run = make_study(), tmp_path / "run"
-    assert state(study, run)["stages"] == {
-        "intake": {"units": 3, "done": 0, "work": 3},
-        "split": {"units": 1, "done": 0, "work": 1},
-    }
+    assert state(study, run)["stages"] == {"intake": {"units": 3, "done": 0, "work": 3}}
     found = forecast(study, run, lambda _: None)
     assert found["datasets"]["apple"]["train"] + found["datasets"]["apple"]["evaluation"] == 20
     assert found["datasets"]["apple"]["bytes"] > 0
@@ -398,6 +576,40 @@ def test_status_and_forecast(make_study: StudyMaker, tmp_path: Path) -> None:
     assert all(stage["done"] == stage["units"] for stage in after["stages"].values())
 
 
+def test_a_failed_forecast_can_be_asked_again(make_study: StudyMaker, tmp_path: Path) -> None:
+    from revolion.surveying import forecast
+
+    study, run = make_study(), tmp_path / "run"
+    rows = (tmp_path / "apple.json").read_text()
+    (tmp_path / "apple.json").write_text("[]")
+    with pytest.raises(DataError, match="no format knows this file"):
+        forecast(study, run, lambda _: None)
+    (tmp_path / "apple.json").write_text(rows)
+    assert forecast(study, run, lambda _: None)["datasets"]["apple"]["train"] > 0
+
+
+def test_a_single_data_set_is_refused_before_any_work(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"found only 'apple'; .* at least two") as caught:
+        revolion.run(make_study(("apple",), quality={"with_self": True}), tmp_path / "run")
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "run/intake").exists()
+
+
+def test_a_study_that_was_made_in_python_starts_from_the_working_folder(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_study()
+    datasets = tuple(
+        DatasetSettings(name=name, path=Path(f"{name}.json"), images=Path("images"))
+        for name in ("apple", "brick")
+    )
+    monkeypatch.chdir(tmp_path)
+    study = Study(base="fake", datasets=datasets, split=SplitSettings(evaluation_share=0.3))
+    assert revolion.run(study)["image_root"] == str(tmp_path / "images")
+
+
 def test_auto_is_settled_before_it_names_a_unit(
     make_study: StudyMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -405,7 +617,7 @@ def test_auto_is_settled_before_it_names_a_unit(
     study = make_study()
     assert pipeline.settled(study).compute.device == "cpu"
     assert pipeline.settled(study).compute.dtype == "float32"
-    monkeypatch.setattr(pipeline, "gpu_count", lambda: 1)
+    monkeypatch.setattr(pipeline, "gpus", lambda: ("0",))
     monkeypatch.setattr(pipeline, "_torch_sees_gpus", lambda: True)
     assert pipeline.settled(study).compute.device == "cuda"
     assert pipeline.settled(study).compute.dtype == "bfloat16"
@@ -419,3 +631,53 @@ def test_results_are_published_once(make_study: StudyMaker, tmp_path: Path) -> N
     (run / "results" / results.SUMMARY).unlink()
     revolion.run(study, run)
     assert (run / "results/report.md").exists()
+
+
+def test_what_was_deleted_or_is_no_more_is_put_right(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    revolion.run(make_study(), run)
+    before = fingerprints(run)
+    shutil.rmtree(run / "refined")
+    (run / "results/sq.parquet").unlink()
+    revolion.run(make_study(), run)
+    assert fingerprints(run) == before
+    assert revolion.run(make_study(verify={"arms": []}), run)["verification"] is None
+    assert before.keys() - fingerprints(run).keys() == {"verification.parquet"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tuning": {"steps": 3, "batch_size": 4}},
+        {"answering": {"max_new_tokens": 2}},
+        {"split": {"evaluation_share": 0.4}},
+        {"refine": {"keep": 0.3}},
+        {"seed": 1},
+    ],
+)
+def test_the_signature_tells_studies_of_other_numbers_apart(
+    make_study: StudyMaker, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    signatures = [
+        revolion.run(make_study(**sections), tmp_path / "run")["signature"]
+        for sections in ({}, {"answering": {"shard": 2}}, other)
+    ]
+    assert signatures[0] == signatures[1]
+    assert len({signature["digest"] for signature in signatures}) == 2
+
+
+def test_the_signature_holds_the_data_and_the_versions_of_the_work(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    study, run = make_study(verify={"arms": []}), tmp_path / "run"
+    before = revolion.run(study, run)["signature"]
+    done = next((run / "tune/apple").glob("*/done.json"))
+    record = json.loads(done.read_text())
+    done.write_text(json.dumps(record | {"versions": record["versions"] | {"torch": "1.0"}}))
+    _cut(tmp_path / "brick.json", 19)
+    after = revolion.run(study, run)["signature"]
+    assert after["versions"]["torch"] == f"1.0, {before['versions']['torch']}"
+    changed = {name for name in study.names if after["data"][name] != before["data"][name]}
+    assert changed == {"brick"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from revolion.plan import Part, Parts, Unit, plan
+from revolion.plan import Draw, Draws, Part, Parts, Unit, arms, grid, intake, split
 from revolion.settings import Study
 from revolion.studyfile import parse
 
@@ -24,9 +24,29 @@ def parts(names: str = "abc", **contents: str) -> Parts:
     }
 
 
-def keys(given: Study, some: Parts | None = None, base: str = "base") -> dict[str, Unit]:
-    units = plan(given, some or parts("".join(given.names)), base)
-    return {unit.key: unit for unit in units}
+def plan(
+    given: Study, some: Parts | None = None, base: str = "base", draws: Draws | None = None
+) -> list[Unit]:
+    """The grid and the arms, as they are once there is a selection, of ``draws`` if given."""
+    some = some or parts("".join(given.names))
+    cells = grid(given, some, base)
+    return [*cells, *arms(given, some, base, cells[-1], draws)]
+
+
+def keys(
+    given: Study, some: Parts | None = None, base: str = "base", draws: Draws | None = None
+) -> dict[str, Unit]:
+    return {unit.key: unit for unit in plan(given, some, base, draws)}
+
+
+def drawn(**contents: str) -> Draws:
+    """Draws of both seeds, 20 samples each, by arm."""
+    names = {"refined": "r", "random": "x", "bottom": "b"} | contents
+    return {
+        (arm, seed): Draw(f"{content}{seed}", 20)
+        for arm, content in names.items()
+        for seed in range(2)
+    }
 
 
 def renewed(before: dict[str, Unit], after: dict[str, Unit]) -> set[str]:
@@ -35,7 +55,7 @@ def renewed(before: dict[str, Unit], after: dict[str, Unit]) -> set[str]:
 
 
 def test_the_grid_is_whole() -> None:
-    units = plan(study(), parts(), "base")
+    units = plan(study())
     titles = {unit.title for unit in units}
     assert len(titles) == len(units)
     for model in "abc":
@@ -53,7 +73,7 @@ def test_the_grid_is_whole() -> None:
 
 def test_every_unit_stands_behind_what_it_needs() -> None:
     seen: set[str] = set()
-    for unit in plan(study(), parts(), "base"):
+    for unit in plan(study()):
         assert set(unit.needs) <= seen, unit.title
         seen.add(unit.key)
 
@@ -71,11 +91,38 @@ def test_another_data_set_adds_its_row_and_column_and_renews_what_follows() -> N
     assert {"grade all", "refine all", "verify all"} <= new
 
 
-def test_another_share_renews_nothing_of_the_grid_and_not_the_full_arm() -> None:
-    new = renewed(keys(study()), keys(study(refine={"keep": 0.3})))
-    assert {"refine all", "verify all", "tune arm-refined-0", "tune arm-random-1"} <= new
-    assert all("arm" in title or title in ("refine all", "verify all") for title in new)
-    assert not any("arm-full" in title for title in new)
+def test_another_selection_renews_the_arms_that_draw_otherwise_by_it() -> None:
+    before = keys(study(), draws=drawn())
+    small = study(refine={"keep": 0.3})
+    assert renewed(before, keys(small, draws=drawn())) == {"refine all"}
+    new = renewed(before, keys(small, draws=drawn(refined="other")))
+    tuned = {title for title in new if title.startswith("tune")}
+    assert tuned == {"tune arm-refined-0", "tune arm-refined-1"}
+    assert "verify all" in new
+    assert all("arm-refined" in title or title in ("refine all", "verify all") for title in new)
+
+
+def test_before_the_selection_arms_are_as_large_as_it_may_make_them() -> None:
+    def steps(**refine: Any) -> set[int]:
+        given = study(refine=refine, tuning={"batch_size": 1}, verify={"epochs": 1, "seeds": 1})
+        return {unit.work for unit in plan(given) if unit.title.startswith("tune arm-bottom")}
+
+    assert steps(keep=0.25) == {30}
+    assert steps(keep=0.25, budget=7) == {7}
+    assert steps(keep=0.001) == {3}, "one of each data set at least"
+
+
+def test_arms_of_a_selection_are_as_large_as_it_made_them() -> None:
+    given = study(tuning={"batch_size": 1}, verify={"epochs": 1, "seeds": 2})
+    sizes = {u.names[0]: u.work for u in plan(given, draws=drawn()) if u.title.startswith("tune a")}
+    assert (sizes["arm-full-0"], sizes["arm-random-1"]) == (120, 20)
+
+
+def test_what_was_taken_in_renews_the_split() -> None:
+    taken_in = intake(study(), dict.fromkeys("abc", "source"))
+    before = split(study(), taken_in, {"a": "1", "b": "1", "c": "1"})
+    after = split(study(), taken_in, {"a": "1", "b": "repaired", "c": "1"})
+    assert before.key != after.key
 
 
 def test_settings_renew_what_they_can_change() -> None:
@@ -122,14 +169,14 @@ def test_moved_data_of_equal_content_renews_nothing() -> None:
 
 
 def test_no_arms_no_verification() -> None:
-    titles = {unit.title for unit in plan(study(verify={"arms": []}), parts(), "base")}
+    titles = {unit.title for unit in plan(study(verify={"arms": []}))}
     assert not any("arm" in title or title == "verify all" for title in titles)
     assert "refine all" in titles
 
 
 def test_arms_take_equal_steps_unless_told_otherwise() -> None:
     def steps(**sections: Any) -> dict[str, int]:
-        units = plan(study(**sections), parts(), "base")
+        units = plan(study(**sections))
         return {u.names[0]: u.work for u in units if u.stage == "tune" and "arm" in u.names[0]}
 
     assert set(steps(tuning={"steps": 9}).values()) == {9}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def study(**sections: Any) -> Study:
         ({"split": {"evaluation_share": 1}}, "split.evaluation_share: found 1; allowed: less than"),
         ({"verify": {"arms": ["full", "best"]}}, r'verify.arms.1: found "best".*full.*bottom'),
         ({"verify": {"arms": ["full", "full"]}}, "an arm is listed twice"),
+        ({"tuning": {"epochs": inf}}, "tuning.epochs: found Infinity; allowed: a finite number"),
+        ({"refine": {"floor": nan}}, "refine.floor: found NaN; allowed: a finite number"),
         ({"seed": True}, "seed: found true; allowed: a valid integer"),
         ({"compute": None}, "compute: found null; allowed: an object"),
         ({"datasets": []}, "datasets: found \\[\\]; allowed: .*at least 1 item"),
@@ -72,6 +75,16 @@ def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
         load(tmp_path / "study.yaml")
 
 
+def test_a_mapping_may_overwrite_what_it_merges(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "datasets:\n- &a {name: a, path: a.json, limit: 5}\n- &b {<<: *a, name: b}\n"
+        "- {<<: *b, name: c, path: c.json}\n"
+    )
+    datasets = load(tmp_path / "study.yaml").datasets
+    found = [(dataset.name, dataset.path.name, dataset.limit) for dataset in datasets]
+    assert found == [("a", "a.json", 5), ("b", "a.json", 5), ("c", "c.json", 5)]
+
+
 def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="revolion init"):
         load(tmp_path / "none.yaml")
@@ -82,11 +95,21 @@ def test_a_missing_or_unreadable_file_says_what_to_do(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(
-        yaml.safe_dump({"datasets": [{"name": "a", "path": "x/a.json"}], "base": "./model"})
+        yaml.safe_dump(
+            {
+                "datasets": [
+                    {"name": "a", "path": "x/a.json"},
+                    {"name": "b", "path": "../b.json", "images": "x/../../images"},
+                ],
+                "base": "./model",
+            }
+        )
     )
     loaded = load(tmp_path / "study.yaml")
     assert loaded.datasets[0].path == tmp_path / "x" / "a.json"
     assert loaded.datasets[0].images == tmp_path / "x"
+    assert loaded.datasets[1].path == tmp_path.parent / "b.json"
+    assert loaded.datasets[1].images == tmp_path.parent / "images"
     assert loaded.base == str(tmp_path / "model")
 
 

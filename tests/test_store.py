@@ -117,6 +117,20 @@ def test_what_the_file_system_says_is_explained(number: int, message: str) -> No
         raise OSError(number, os.strerror(number))
 
 
+def test_only_the_stores_own_files_are_its_fault(tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    with pytest.raises(FileNotFoundError), store.writing("u"):
+        (tmp_path / "elsewhere").read_bytes()
+    with pytest.raises(OSError, match="nameless"), store.writing("u"):
+        raise OSError(errno.EIO, "nameless")
+    with pytest.raises(StoreError, match=r"run/u: No such file"), store.writing("u") as folder:
+        (folder / "not there" / "x").write_text("")
+    with pytest.raises(StoreError, match=r"run/u: the disk is full"), store.writing("u"):
+        raise OSError(errno.ENOSPC, "nameless")
+    with pytest.raises(IsADirectoryError), store.locked():
+        tmp_path.read_bytes()
+
+
 def test_an_atomic_write_that_fails_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,27 +2,28 @@
 
 The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name), for
 padding changes the last bits of a sum and so, once in a while, a greedy token. Shards of batches
-are saved as they are finished; a later attempt does the missing ones.
+are saved as they are finished; a later attempt does the batches that stand in none of them, however
+many batches a shard holds by then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from revolion import models
 from revolion.digests import seed_of
-from revolion.errors import DeviceMemoryError, InterruptedRun
+from revolion.errors import DeviceMemoryError, InterruptedRun, StoreError
 from revolion.jobs import Job
 from revolion.models import VLM, Answer
-from revolion.resources import peak_memory
+from revolion.resources import peak_memory, release_memory
 from revolion.samples import Question
-from revolion.settings import AnsweringSettings
 from revolion.tables import SampleTable, write_table
 
 ANSWERS = "answers.parquet"
@@ -37,13 +38,16 @@ SCHEMA = {
 }
 """`status` is `ok`, `cut` (the limit on new tokens ended it) or `out_of_memory` (no answer)."""
 
+Row = dict[str, str | int | None]
+Item = TypeVar("Item")
+
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     question: Question
     answer: Answer | None
 
-    def row(self) -> dict[str, str | int | None]:
+    def row(self) -> Row:
         question, answer = self.question, self.answer
         status = "out_of_memory" if answer is None else "ok" if answer.finished else "cut"
         return {
@@ -60,25 +64,26 @@ class _Outcome:
 def answer(job: Job) -> None:
     """Answer the unit's part and leave `answers.parquet`, a row of `SCHEMA` per question.
 
-    Raises ModelError, ImageError, InterruptedRun (with the finished shards kept).
+    Raises ModelError, ImageError, StoreError, InterruptedRun (with the finished shards kept).
     """
     settings = job.study.answering
     part = pl.read_parquet(job.source("part"))
     roots = {dataset.name: str(dataset.images) for dataset in job.study.datasets}
     model = models.load(models.find(job.study.base, job.study.revision), job.study)
     questions = list(chain.from_iterable(s.questions() for s in SampleTable(part, roots)))
-    shards = list(_shards(arranged(model, questions), settings))
+    batches = _cut(arranged(model, questions), settings.batch_size)
     model.load_tuned(job.source("tuned"))
-    done = 0
-    for number, shard in enumerate(shards):
-        file = job.folder / f"shard-{number:05}.parquet"
-        if not file.exists():
-            if job.stop():
-                raise InterruptedRun("answering stopped after a shard")
-            write_table(pl.DataFrame(_shard_rows(job, model, shard), schema=SCHEMA), file)
-        done += sum(len(batch) for batch in shard)
-        job.log({"done": done, "of": len(questions), "peak_memory_bytes": peak_memory()})
-    _join(job.folder, len(shards))
+    saved = set(_pairs(_saved(job.folder)))
+    due = [batch for batch in batches if (batch[0].uid, batch[0].turn) not in saved]
+    left = sum(map(len, due))
+    for shard in _cut(due, settings.shard):
+        if job.stop():
+            raise InterruptedRun("answering stopped after a shard")
+        _save(job.folder, _shard_rows(job, model, shard))
+        left -= sum(map(len, shard))
+        done_now = len(questions) - left
+        job.log({"done": done_now, "of": len(questions), "peak_memory_bytes": peak_memory()})
+    _join(job.folder, questions)
 
 
 def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
@@ -88,18 +93,12 @@ def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
     return [questions[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
 
 
-def _shards(
-    questions: Sequence[Question], settings: AnsweringSettings
-) -> Iterator[list[Sequence[Question]]]:
-    size = settings.batch_size
-    batches = [questions[start : start + size] for start in range(0, len(questions), size)]
-    for start in range(0, len(batches), settings.shard):
-        yield batches[start : start + settings.shard]
+def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """A sequence in pieces of a size, the last one what is left."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _shard_rows(
-    job: Job, model: VLM, shard: Sequence[Sequence[Question]]
-) -> list[dict[str, str | int | None]]:
+def _shard_rows(job: Job, model: VLM, shard: Sequence[Sequence[Question]]) -> list[Row]:
     started = time.monotonic()
     outcomes = [outcome for batch in shard for outcome in _answered(job, model, batch)]
     tokens = sum(outcome.answer.tokens for outcome in outcomes if outcome.answer)
@@ -112,21 +111,46 @@ def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]
     seed = seed_of(job.study.seed, "answer", batch[0].uid, batch[0].turn)
     try:
         answers = model.answer(batch, job.study.answering, seed=seed)
+        return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
     except DeviceMemoryError as error:
         job.log({"event": "out of memory", "batch": len(batch), "error": str(error)})
-        if len(batch) == 1:
-            return [_Outcome(batch[0], None)]
-        half = len(batch) // 2
-        return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
-    return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
+    # Not inside the handler: the error holds what the batch has filled the memory with.
+    release_memory()
+    if len(batch) == 1:
+        return [_Outcome(batch[0], None)]
+    half = len(batch) // 2
+    return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
 
 
-def _join(folder: Path, shards: int) -> None:
-    files = [folder / f"shard-{number:05}.parquet" for number in range(shards)]
-    frames = [pl.read_parquet(file) for file in files]
-    table = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
-    write_table(table.sort("uid", "turn"), folder / ANSWERS)
-    for file in files:
+def _save(folder: Path, rows: list[Row]) -> None:
+    """Write a shard, named after its first question, which stands in no other."""
+    file = folder / f"shard-{rows[0]['uid']}-{rows[0]['turn']}.parquet"
+    write_table(pl.DataFrame(rows, schema=SCHEMA), file)
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("shard-*.parquet"))
+
+
+def _saved(folder: Path) -> pl.DataFrame:
+    """What all shards of a folder hold, a table of `SCHEMA`."""
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, _shards(folder))])
+
+
+def _pairs(table: pl.DataFrame) -> list[tuple[str, int]]:
+    return list(table["uid", "turn"].iter_rows())
+
+
+def _join(folder: Path, questions: Sequence[Question]) -> None:
+    """Make one table of the shards. Raises StoreError unless it answers each question once."""
+    table = _saved(folder).sort("uid", "turn")
+    if _pairs(table) != sorted((q.uid, q.turn) for q in questions):
+        raise StoreError(
+            f"{folder}: its shards hold {table.height} answers that are not those to the"
+            f" {len(questions)} questions; delete the folder and give the same command again"
+        )
+    write_table(table, folder / ANSWERS)
+    for file in _shards(folder):
         file.unlink()
 
 

@@ -156,11 +156,17 @@ def refine(
 def report(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
     """Show the results of a finished study again."""
     from revolion.results import read_summary
+    from revolion.surveying import is_current
 
-    _, folder = _load(study, run)
+    loaded, folder = _load(study, run)
     summary = read_summary(folder)
     if summary is None:
         raise SettingsError(f"{folder} holds no results yet; 'revolion run {study}' makes them")
+    if not is_current(summary, loaded, folder):
+        _say(
+            "warning: these are results of other settings or data than the study has now;"
+            f" 'revolion run {study}' renews them"
+        )
     _print_json(summary) if as_json else _show_results(summary, folder)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from revolion import metrics, quality
+from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.scoring import SCORES
 from revolion.tables import write_table
@@ -46,12 +47,8 @@ class Cell:
 def grade(job: Job) -> None:
     """Leave `mq.parquet`, `dq.parquet` and `sq.parquet` of the whole grid."""
     names, settings = job.study.names, job.study.quality
-    cells = {
-        (asked, side): _part(job, asked, side)
-        for asked in names
-        for side in ("evaluation", "train")
-    }
-    grid = {(model, asked): cells[asked, "evaluation"][model] for model in names for asked in names}
+    evaluated = {asked: _part(job, asked, "evaluation") for asked in names}
+    grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
     mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
     dq = quality.dq(mq, settings.dq, settings.with_self)
     write_table(_mq_table(grid, job.study.metrics.preset), job.folder / "mq.parquet")
@@ -59,7 +56,11 @@ def grade(job: Job) -> None:
     table = pl.DataFrame({"dataset": names, "kind": settings.dq, "value": dq, "rank": ranks})
     write_table(table, job.folder / "dq.parquet")
     weights = dict(zip(names, dq.tolist(), strict=True))
-    sq = [_sq_table(asked, side, cells[asked, side], weights) for asked, side in cells]
+    sq = []
+    for asked in names:
+        sq.append(_sq_table(asked, "evaluation", evaluated[asked], weights))
+        # Train parts are the larger ones by far, so no two are in memory at once.
+        sq.append(_sq_table(asked, "train", _part(job, asked, "train"), weights))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
@@ -70,18 +71,25 @@ def _part(job: Job, asked: str, side: str) -> dict[str, Cell]:
         role = f"{model}/{asked}-{side}"
         if role in job.unit.sources:
             tables[model] = pl.read_parquet(job.source(role) / SCORES)
-    return common(tables)
+    return common(tables, asked, side)
 
 
-def common(tables: Mapping[str, pl.DataFrame]) -> dict[str, Cell]:
+def common(tables: Mapping[str, pl.DataFrame], dataset: str, side: str) -> dict[str, Cell]:
     """Scores tables of one part by model, cut down to the questions that stand in all of them.
 
-    A sample counts only where all its turns do.
+    A sample counts only where all its turns do. Raises DeviceMemoryError if that leaves none.
     """
     every = pl.concat([table.select("uid", "turn") for table in tables.values()])
     asked = every.group_by("uid", "turn").len()
     missing = asked.filter(pl.col("len") < len(tables)).select("uid").unique()
     kept = every.select("uid").unique().join(missing, on="uid", how="anti").sort("uid")
+    if kept.is_empty():
+        fewest, answers = min(((m, t.height) for m, t in tables.items()), key=lambda one: one[1])
+        raise DeviceMemoryError(
+            f"data set '{dataset}': no sample of its {side} part was answered by all models; for"
+            f" want of memory '{fewest}' gave only {answers} answers. Try a smaller base, or a new"
+            " run folder on a device with more memory, or leave the data set out"
+        )
     kept = kept.with_row_index("place")
     return {model: _cell(table, kept) for model, table in tables.items()}
 
@@ -97,7 +105,7 @@ def _mq_table(grid: Mapping[tuple[str, str], Cell], preset: str) -> pl.DataFrame
     for (tuned_on, asked), cell in grid.items():
         sums = {name: float(cell.turns[name].sum()) for name in metrics.STATISTICS}
         corpus = metrics.corpus_from_statistics(sums, preset)
-        means = {name: float(np.mean(cell.values(name))) for name in (*metrics.COMPONENTS, "mq")}
+        means = {name: quality.mean(cell.values(name)) for name in (*metrics.COMPONENTS, "mq")}
         rows.append(
             {"tuned_on": tuned_on, "evaluated_on": asked, "samples": len(cell.uids)}
             | means

@@ -169,13 +169,18 @@ def open_rgb(root: Path, path: str, max_pixels: int) -> Image.Image:
         with _opened(root, path) as (file, _), _pillow.strict(max_pixels):
             image = _header(file, max_pixels)
             _decode(image)
-            if image.mode.startswith("I;16"):
+            if _is_16_bit_grey(image):
                 grey = (np.asarray(image) >> 8).astype(np.uint8)
                 return Image.fromarray(grey).convert("RGB")
             return image.convert("RGB")
     except _Refused as refused:
         problem = f"{refused.verdict}: {refused.reason}. Repair it or take its rows out"
         raise ImageError(problem, root / path.replace("\0", "?")) from None
+
+
+def _is_16_bit_grey(image: ImageFile.ImageFile) -> bool:
+    # Pillow holds a deep PGM in 32 bits, stretched to 0..65535; a 32-bit TIFF has no such range.
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
 
 
 class _Refused(Exception):  # noqa: N818  (a verdict on its way)
@@ -202,7 +207,10 @@ def _opened(root: Path, path: str) -> Iterator[tuple[IO[bytes], os.stat_result]]
         status = os.fstat(file.fileno())
         if status.st_size == 0:
             raise _Refused("empty", "the file has no bytes")
-        yield file, status
+        try:
+            yield file, status
+        except OSError as error:  # of reading it: what the decoder makes of its bytes has a verdict
+            raise _Refused("unreadable", error.strerror or str(error)) from None
 
 
 def _sha256(file: IO[bytes]) -> str:

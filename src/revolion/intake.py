@@ -22,7 +22,7 @@ from typing import Any, Literal
 import polars as pl
 
 from revolion import formats
-from revolion.digests import uniform
+from revolion.digests import digest_of_file, uniform
 from revolion.errors import DataError, ImageError
 from revolion.images import ImageRecord, check, check_all, resolve, usable
 from revolion.samples import Reject, Sample
@@ -99,20 +99,26 @@ def counts(folder: Path) -> dict[str, Any]:
     and names left out of the reasons, ``images`` {verdict: images}, ``turns``, ``characters`` of
     all instructions and responses, ``response_characters``.
     """
-    facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    facts = _facts(folder)
     turns = pl.read_parquet(folder / SAMPLES, columns=["turns"])["turns"].explode().struct.unnest()
     asked = int(turns["instruction"].str.len_chars().sum())
     answered = int(turns["response"].str.len_chars().sum())
     rejects = pl.read_parquet(folder / REJECTS)["reason"]
     verdicts = pl.read_parquet(folder / IMAGES)["verdict"]
     return {
-        **facts,
+        **{name: facts[name] for name in ("format", "rows", "samples")},
         "rejects": dict(_commonest(rejects)),
         "images": dict(Counter(verdicts).most_common()),
         "turns": len(turns),
         "characters": asked + answered,
         "response_characters": answered,
     }
+
+
+def content(folder: Path) -> str:
+    """The digest of the samples that were taken in, down to their rows and image paths."""
+    found: str = _facts(folder)["content"]
+    return found
 
 
 def stale(folder: Path, images_root: Path) -> bool:
@@ -193,7 +199,12 @@ class _Intake:
         write_table(samples, folder / SAMPLES)
         write_table(_frame(self._records.values(), IMAGE_SCHEMA), folder / IMAGES)
         write_table(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
-        facts = {"format": layout, "rows": self._rows, "samples": len(samples)}
+        facts = {
+            "format": layout,
+            "rows": self._rows,
+            "samples": len(samples),
+            "content": digest_of_file(folder / SAMPLES),
+        }
         write_atomically(folder / FACTS, json.dumps(facts).encode())
 
     def _check(self, paths: Iterable[str]) -> None:
@@ -248,10 +259,21 @@ def _draw(sample: Sample, seed: int) -> float:
     return uniform("limit", seed, json.dumps([images, sample.system, turns]))
 
 
+def source_digest(source: Path) -> str:
+    """The digest of an annotation file. Raises DataError for one that is not there or readable."""
+    require_source(source)
+    try:
+        return digest_of_file(source)
+    except OSError as error:
+        raise DataError(f"can't be read: {error.strerror or error}", source) from None
+
+
 def require_source(source: Path) -> None:
-    """Raise DataError, with the names that are near, unless the file exists."""
-    if source.exists():
+    """Raise DataError, with the names that are near, unless the file exists and is one."""
+    if source.is_file():
         return
+    if source.exists():
+        raise DataError("is a folder or device, not a file; name the annotation file", source)
     parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))
     gone = source.relative_to(parent).parts[0]
     try:
@@ -261,6 +283,11 @@ def require_source(source: Path) -> None:
     near = difflib.get_close_matches(gone, names, n=3, cutoff=0.5) or names[:5]
     there = f"there is {', '.join(near)}" if near else "it is empty"
     raise DataError(f"no such file; '{gone}' is not in {parent.resolve()}: {there}", source)
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    return facts
 
 
 def _commonest(reasons: Iterable[str]) -> list[tuple[str, int]]:

@@ -7,18 +7,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from revolion.pipeline import gpu_count
+from revolion.resources import cache_folder, gpus
 from revolion.store import versions
 
 
 def examine() -> dict[str, Any]:
     """Versions, processors, memory in bytes, GPUs and whether the cache folder can be written."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "revolion"
+    cache = cache_folder()
     return {
         **versions(),
         "processors": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": gpu_count(),
+        "gpus": len(gpus()),
         "cache": str(cache),
         "cache_writable": _writable(cache),
     }

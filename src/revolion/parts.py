@@ -49,18 +49,17 @@ def take_in(job: Job) -> None:
 def split(job: Job) -> None:
     """Give every sample of the study its side; leave a table per part and `parts.json`."""
     settings = job.study.split
-    tables = {
-        name: pl.read_parquet(job.source(name) / "samples.parquet") for name in job.study.names
-    }
+    files = {name: job.source(name) / "samples.parquet" for name in job.study.names}
     sides = splits.split(
-        tables,
+        {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
         share=settings.evaluation_share,
         max_train=settings.max_train,
         max_evaluation=settings.max_evaluation,
     )
     parts = []
-    for name, table in tables.items():
+    for name, file in files.items():
+        table = pl.read_parquet(file)  # whole, texts and all, so one at a time
         for side in SIDES:
             # Sorted by content, so that a reordered source gives the same part.
             part = table.filter(sides[name]["side"] == side).sort("uid")
@@ -80,11 +79,20 @@ def read_parts(store: Store, unit: Unit) -> Parts:
     }
 
 
+def _content(part: pl.DataFrame) -> str:
+    """The digest of all that a model is shown of a part.
+
+    A uid stands for the images, and for the texts but for their white space and Unicode forms.
+    """
+    shown = part.select("uid", "system", "turns")
+    return digest_of_names(json.dumps(row) for row in shown.iter_rows())
+
+
 def _facts(part: pl.DataFrame) -> dict[str, Any]:
     texts = part["turns"].explode().struct.unnest()
     lengths = texts.select(pl.all().str.len_chars())
     return {
-        "content": digest_of_names(part["uid"]),
+        "content": _content(part),
         "samples": part.height,
         "turns": texts.height,
         "characters": int(lengths.sum_horizontal().sum()),

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from revolion import backends, jobs, models, plan, results
-from revolion.digests import digest_of_file
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import require_source, stale
+from revolion.intake import content, source_digest, stale
 from revolion.jobs import Job
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
+from revolion.refining import draws
+from revolion.resources import gpus
 from revolion.settings import Study
-from revolion.store import Store
+from revolion.store import Store, explained
 
 STAGES = {
     "intake": "revolion.parts:take_in",
@@ -67,12 +68,14 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     settings, data or model as its own error.
     """
     store, study = Store(folder), settled(study)
-    with store.locked(), _logged(folder), _stoppable(store), _backend(study) as backend:
+    with store.locked(), _logged(folder), stoppable(store), _backend(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: a base that is not there should not wait for them.
-        base = models.find(study.base, study.revision).fingerprint()
+        base = models.find(study.base, study.revision, download=True).fingerprint()
         first, parts = prepare(study, store, scheduler.run)
-        units = [*first, *plan.plan(study, parts, base)]
+        grid = plan.grid(study, parts, base)
+        scheduler.run([*first, *grid], plan.arms(study, parts, base, grid[-1], None))
+        units = [*first, *grid, *_arms(study, store, parts, base, grid[-1])]
         scheduler.run(units)
         return results.publish(study, store, units, parts)
 
@@ -85,40 +88,54 @@ def prepare(
     ``run_units`` does the units that are due. Raises DataError, ImageError, SettingsError.
     """
     intake = intake_units(study)
-    split = plan.split(study, intake)
     for unit in intake:
         images = study.dataset(unit.names[0]).images
         assert images is not None  # a resolved study names every image root
         if store.done(unit.key) and stale(store.folder(unit.key), images):
             store.remove(unit.key)
-            store.remove(split.key)  # its key can't know: the annotations are as they were
     run_units(intake)
+    split = _split(study, store, intake)
     run_units([split])
     return [*intake, split], read_parts(store, split)
 
 
 def intake_units(study: Study) -> list[Unit]:
-    """The units that take the data sets in. Raises DataError for a file that is not there."""
-    sources = {}
-    for dataset in study.datasets:
-        require_source(dataset.path)
-        sources[dataset.name] = digest_of_file(dataset.path)
+    """The units that take the data sets in.
+
+    Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
+    """
+    sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
     return plan.intake(study, sources)
 
 
 def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
     """The units of a study as far as they can be known without doing any work.
 
-    Before the data sets are taken in and split only those units are known, and no parts.
+    Before the data sets are taken in and split only the units that do so are known, and no parts.
     """
     study = settled(study)
     intake = intake_units(study)
-    split = plan.split(study, intake)
+    if not all(store.done(unit.key) for unit in intake):
+        return intake, None
+    split = _split(study, store, intake)
     if not store.done(split.key):
         return [*intake, split], None
     parts = read_parts(store, split)
     base = models.find(study.base, study.revision).fingerprint()
-    return [*intake, split, *plan.plan(study, parts, base)], parts
+    grid = plan.grid(study, parts, base)
+    return [*intake, split, *grid, *_arms(study, store, parts, base, grid[-1])], parts
+
+
+def _split(study: Study, store: Store, intake: Sequence[Unit]) -> Unit:
+    contents = {unit.names[0]: content(store.folder(unit.key)) for unit in intake}
+    return plan.split(study, intake, contents)
+
+
+def _arms(study: Study, store: Store, parts: Parts, base: str, refine: Unit) -> list[Unit]:
+    """The units of the verification, by the selection if there is one."""
+    if not store.done(refine.key):
+        return plan.arms(study, parts, base, refine, None)
+    return plan.arms(study, parts, base, refine, draws(study, store.folder(refine.key)))
 
 
 def refine_again(study: Study, folder: Path, to: Path) -> int:
@@ -128,9 +145,9 @@ def refine_again(study: Study, folder: Path, to: Path) -> int:
     SettingsError where the run has no scores yet.
     """
     store = Store(folder)
-    units, _ = known_plan(study, store)
+    units, parts = known_plan(study, store)
     grade = [unit for unit in units if unit.stage == "grade"]
-    if not grade or not store.done(grade[0].key):
+    if parts is None or not store.done(grade[0].key):
         raise SettingsError(
             f"{folder}: this study has no scores yet, so there is nothing to select by;"
             " 'revolion run' makes them"
@@ -138,7 +155,7 @@ def refine_again(study: Study, folder: Path, to: Path) -> int:
     refine = next(unit for unit in units if unit.stage == "refine")
     with store.locked():
         work(study, str(folder), refine)
-    return results.publish_refined(store.folder(refine.key), to)
+    return results.publish_refined(study, store, refine, parts, to)
 
 
 def work(study: Study, root: str, unit: Unit) -> str:
@@ -165,8 +182,11 @@ class Scheduler:
     ) -> None:
         self._study, self._store, self._backend, self._watch = study, store, backend, watch
 
-    def run(self, units: Sequence[Unit]) -> None:
-        """Do all units that are not done. Raises the first error once all running ones ended."""
+    def run(self, units: Sequence[Unit], ahead: Sequence[Unit] = ()) -> None:
+        """Do all units that are not done; ``ahead`` are to follow and only count in the progress.
+
+        Raises the first error once all running ones ended.
+        """
         waiting = {unit.key: unit for unit in units if not self._store.done(unit.key)}
         done = {unit.key for unit in units} - waiting.keys()
         running: dict[Future[str], Unit] = {}
@@ -192,9 +212,9 @@ class Scheduler:
                 self._store.request_stop()
                 for future in running:
                     future.cancel()
-            self._watch(self._progress(units, done, running.values()))
+            self._watch(self._progress([*units, *ahead], done, running.values()))
         if failures:
-            raise self._summed_up(failures, len(done), len(units))
+            raise self._summed_up(failures, len(done), len(units) + len(ahead))
 
     def _ready(self, unit: Unit) -> bool:
         return all(self._store.done(need) for need in unit.needs)
@@ -202,7 +222,12 @@ class Scheduler:
     def _start(self, unit: Unit) -> Future[str]:
         _log.debug("%s: queued", unit.title)
         arguments = (self._study, str(self._store.root), unit)
-        return self._backend.submit(work, *arguments, gpus=unit.gpus)
+        try:
+            return self._backend.submit(work, *arguments, gpus=unit.gpus)
+        except BrokenProcessPool as error:  # the workers died with an earlier unit
+            failed: Future[str] = Future()
+            failed.set_exception(error)
+            return failed
 
     def _failure(self, future: Future[str], unit: Unit) -> RevolionError | None:
         try:
@@ -215,20 +240,21 @@ class Scheduler:
             _log.error("%s: %s", unit.title, error)
             return error
         except BrokenProcessPool:
-            return self._broken("its worker process died, most likely out of memory", unit)
+            problem = "its worker process died, most likely out of memory"
+            return _DeadWorkerError(problem, unit.title, self._store.root / results.LOG)
         except Exception as error:
             _log.exception("%s failed", unit.title)
-            return self._broken(f"{type(error).__name__}: {error}", unit)
+            problem = f"{type(error).__name__}: {error}"
+            return BackendError(problem, unit.title, self._store.root / results.LOG)
         seconds = self._store.record(unit.key)["seconds"]
         _log.info("%s: done in %.1f s", unit.title, seconds)
         return None
 
-    def _broken(self, problem: str, unit: Unit) -> BackendError:
-        return BackendError(problem, unit.title, self._store.root / results.LOG)
-
     def _summed_up(self, failures: Sequence[RevolionError], done: int, units: int) -> RevolionError:
         real = [error for error in failures if not isinstance(error, InterruptedRun)]
-        if real:
+        stopped = len(real) < len(failures)
+        # Who stops a run may well take its workers with it; that is no failure of a unit.
+        if real and not (stopped and all(isinstance(error, _DeadWorkerError) for error in real)):
             return real[0]
         return InterruptedRun(
             f"stopped with {done} of {units} units done, all work saved; the same command goes on"
@@ -248,15 +274,19 @@ class Scheduler:
         return [Progress(stage, counts[0], counts[1]) for stage, counts in stages.items()]
 
 
+class _DeadWorkerError(BackendError):
+    """The process that was to do a unit is gone."""
+
+
 class _Cancelled(InterruptedRun):
     """A unit that never started because the run is ending."""
 
 
 def _backend(study: Study) -> Any:
     compute = study.compute
-    gpus = 0 if compute.device == "cpu" else gpu_count()
+    names = () if compute.device == "cpu" else gpus()
     return backends.connect(
-        compute.backend, workers=compute.workers, threads=compute.threads, gpus=gpus
+        compute.backend, workers=compute.workers, threads=compute.threads, gpus=names
     )
 
 
@@ -268,7 +298,7 @@ def settled(study: Study) -> Study:
     compute = study.compute
     device, dtype = compute.device, compute.dtype
     if device == "auto":
-        device = "cuda" if gpu_count() and _torch_sees_gpus() else "cpu"
+        device = "cuda" if gpus() and _torch_sees_gpus() else "cpu"
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     fixed = compute.model_copy(update={"device": device, "dtype": dtype})
@@ -281,15 +311,11 @@ def _torch_sees_gpus() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def gpu_count() -> int:
-    """How many NVIDIA GPUs the machine has, without loading torch."""
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-
-
 @contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """Keep the study's log for people in the run folder."""
-    handler = logging.FileHandler(folder / results.LOG, encoding="utf-8")
+    with explained(folder):
+        handler = logging.FileHandler(folder / results.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
@@ -301,7 +327,7 @@ def _logged(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stoppable(store: Store) -> Iterator[None]:
+def stoppable(store: Store) -> Iterator[None]:
     """Let the first Ctrl-C ask for a clean stop; the second one is Python's own."""
     store.clear_stop()
     if threading.current_thread() is not threading.main_thread():

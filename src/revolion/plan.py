@@ -1,9 +1,12 @@
 """The plan of a study: which units there are, what each needs and what it is called. Pure.
 
 A unit's key is ``stage/names/digest``. The digest covers the stage's version, the settings that
-matter to it and the keys of what it needs, and nothing else. So a changed setting renews exactly
-what it can change, and a data set that joins a finished study adds a row and a column to the grid
-and leaves the old cells as they are.
+matter to it, what its data hold and the keys of what it needs, and nothing else. So a change renews
+exactly what it can change, and a data set that joins a finished study adds a row and a column to
+the grid and leaves the old cells as they are.
+
+What data hold is known only once it lies there, so a study is planned in steps: intake, then the
+split of what was taken in, then the grid over its parts, then the arms that the selection draws.
 """
 
 from __future__ import annotations
@@ -13,19 +16,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from revolion.digests import digest
+from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 1,
-    "split": 1,
-    "tune": 1,
-    "answer": 1,
+    "intake": 2,
+    "split": 2,
+    "tune": 2,
+    "answer": 2,
     "score": 2,
-    "grade": 1,
-    "refine": 1,
-    "verify": 1,
+    "grade": 2,
+    "refine": 2,
+    "verify": 2,
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
+
+_WITHOUT_EFFECT = {"checkpoint_every", "shard"}
+"""Settings of any section that say how often work is saved."""
 
 STAGES = tuple(VERSIONS)
 """The stages in the order in which a study goes through them."""
@@ -70,8 +77,9 @@ class Unit:
 class Part:
     """One side of one data set, as it lies in the store.
 
-    ``path`` is its Parquet file below the store's root, ``content`` the digest of its uids in
-    order, ``samples`` and ``turns`` its size, ``characters`` those of all its texts together.
+    ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
+    is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
+    those of all its texts together.
     """
 
     dataset: str
@@ -87,8 +95,28 @@ Parts = Mapping[tuple[str, str], Part]
 """(data set, side) -> part, where side is `train` or `evaluation`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What one tuning of an arm holds: the digest of its samples' names, and how many they are."""
+
+    content: str
+    samples: int
+
+
+Draws = Mapping[tuple[str, int], Draw]
+"""(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
+
+
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
-    """The units that take the data sets in; ``sources`` are their files' digests by name."""
+    """The units that take the data sets in; ``sources`` are their files' digests by name.
+
+    Raises SettingsError for a study of fewer than two data sets.
+    """
+    if len(study.names) < 2:
+        raise SettingsError(
+            f"datasets: found only '{study.names[0]}'; a study compares data sets on each other,"
+            " so it needs at least two"
+        )
     units = []
     for dataset in study.datasets:
         params = {
@@ -97,31 +125,59 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
-            "policy": study.images.model_dump(mode="json"),
+            "policy": _dump(study.images),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
 
 
-def split(study: Study, taken_in: Sequence[Unit]) -> Unit:
-    """The unit that gives every sample of every data set its side."""
-    params = {"split": _dump(study.split), "seed": study.seed}
+def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:
+    """The unit that gives every sample of every data set its side.
+
+    Arguments: ``contents`` the digest of what each data set was found to hold, which a repaired
+    image changes and an intake's key does not tell.
+    """
+    params = {"split": _dump(study.split), "seed": study.seed, "contents": dict(contents)}
     sources = {unit.names[0]: unit.key for unit in taken_in}
     return Unit("split", ("all",), params, tuple(sources.values()), sources)
 
 
-def plan(study: Study, parts: Parts, base: str) -> list[Unit]:
-    """All units of a study that follow intake and split, each behind what it needs.
+def grid(study: Study, parts: Parts, base: str) -> list[Unit]:
+    """The units from the tunings to the selection, which is the last, each behind what it needs.
 
     Arguments: ``parts`` of every data set of the study, ``base`` the base model's fingerprint.
     """
     planner = _Planner(study, parts, base)
-    grid = list(planner.grid())
-    grade = planner.grade(grid)
-    refine = planner.refine(grade)
-    arms = list(planner.arms(refine))
-    verify = [planner.verify(refine, arms)] if arms else []
-    return [*grid, grade, refine, *arms, *verify]
+    cells = list(planner.grid())
+    grade = planner.grade(cells)
+    return [*cells, grade, planner.refine(grade)]
+
+
+def arms(study: Study, parts: Parts, base: str, refine: Unit, draws: Draws | None) -> list[Unit]:
+    """The units of the verification, each behind what it needs.
+
+    Arguments: ``parts`` and ``base`` as for `grid`, ``refine`` its selection, ``draws`` what that
+    gives the arms. With None, while there is no selection, the units only say how many they will be
+    and at most how large: they are not to be run.
+    """
+    planner = _Planner(study, parts, base)
+    units = list(planner.arms(refine, draws))
+    return [*units, planner.verify(units)] if units else []
+
+
+def effective(study: Study) -> dict[str, dict[str, Any]]:
+    """The settings that can change a number, by section, for people who compare two studies."""
+    return {
+        "images": _dump(study.images),
+        "limit": {dataset.name: dataset.limit for dataset in study.datasets},
+        "split": _dump(study.split),
+        "tuning": _dump(study.tuning),
+        "answering": _dump(study.answering),
+        "metrics": _dump(study.metrics),
+        "quality": _dump(study.quality),
+        "refine": _dump(study.refine),
+        "verify": _dump(study.verify),
+    }
 
 
 class _Planner:
@@ -152,7 +208,7 @@ class _Planner:
         settings = self.study.tuning
         params = {
             "model": self.model,
-            "tuning": _dump(settings, leave_out=("checkpoint_every",)),
+            "tuning": _dump(settings),
             "content": part.content,
         }
         work = settings.steps_for(part.samples)
@@ -165,7 +221,7 @@ class _Planner:
         names = (*model, f"{asked}-{side}")
         params = {
             "model": self.model,
-            "answering": _dump(self.study.answering, leave_out=("shard",)),
+            "answering": _dump(self.study.answering),
             "content": part.content,
         }
         sources = {"tuned": tuning.key, "part": part.path}
@@ -182,39 +238,45 @@ class _Planner:
 
     def refine(self, grade: Unit) -> Unit:
         params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}
-        sources = {"grade": grade.key} | {
-            f"{name}/{side}": part.path for (name, side), part in self.parts.items()
-        }
-        return Unit("refine", ("all",), params, (grade.key,), sources)
+        return Unit("refine", ("all",), params, (grade.key,), {"grade": grade.key})
 
-    def arms(self, refine: Unit) -> Iterator[Unit]:
+    def arms(self, refine: Unit, draws: Draws | None) -> Iterator[Unit]:
+        trained = [self.parts[name, "train"].samples for name in self.study.names]
+        full = Draw("", sum(trained))
+        unknown = Draw("", self.most_kept(trained))
         for arm in self.study.verify.arms:
             for seed in range(self.study.verify.seeds):
-                yield from self.arm(arm, seed, refine)
+                draw = full if arm == "full" else unknown if draws is None else draws[arm, seed]
+                yield from self.arm(arm, seed, refine, draw)
 
-    def arm(self, arm: str, seed: int, refine: Unit) -> Iterator[Unit]:
+    def most_kept(self, sizes: Sequence[int]) -> int:
+        """What share and budget leave of parts of these sizes; what a floor takes, scores tell."""
+        rule = self.study.refine
+        kept = sum(max(1, round(size * rule.keep)) for size in sizes)
+        return min(kept, rule.budget or kept)
+
+    def arm(self, arm: str, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
         total = sum(self.parts[name, "train"].samples for name in self.study.names)
         budget = arm_tuning(self.study, total)
-        kept = total if arm == "full" else max(1, round(total * self.study.refine.keep))
         params = {
             "model": self.model,
-            "tuning": _dump(budget, leave_out=("checkpoint_every",)),
+            "tuning": _dump(budget),
             "content": [self.parts[name, "train"].content for name in self.study.names],
             "arm": arm,
             "arm_seed": seed,
+            # What was drawn, not by which selection: one that draws the same renews nothing.
+            "drawn": draw.content,
         }
-        # The full merge does not depend on what was kept, so another share does not renew it.
-        needs = () if arm == "full" else (refine.key,)
         sources = {name: self.parts[name, "train"].path for name in self.study.names}
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)
-        tuning = Unit("tune", names, params, needs, sources, budget.steps_for(kept), gpus=1)
+        tuning = Unit("tune", names, params, (), sources, budget.steps_for(draw.samples), gpus=1)
         yield tuning
         for asked in self.study.names:
             yield from self.answered_and_scored(tuning, names, asked, "evaluation")
 
-    def verify(self, refine: Unit, arms: Sequence[Unit]) -> Unit:
+    def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
         params = {"arms": self.study.verify.arms, "seeds": self.study.verify.seeds}
         return Unit("verify", ("all",), params, tuple(sources.values()), sources)
@@ -231,7 +293,7 @@ def arm_tuning(study: Study, total: int) -> TuningSettings:
     return study.tuning.model_copy(update={"steps": steps, "epochs": epochs})
 
 
-def _dump(section: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+def _dump(section: Section) -> dict[str, Any]:
     """A section as plain values, without what can't change a result."""
-    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=set(leave_out))
+    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     return dumped

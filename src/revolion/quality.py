@@ -49,6 +49,14 @@ def turn_mean(values: Floats, sample_index: Ints, n_samples: int) -> Floats:
     return np.bincount(sample_index, weights=values, minlength=n_samples) / turns
 
 
+def mean(values: Floats) -> float:
+    """The mean of float64[n], n above 0, summed exactly (`math.fsum`) and rounded once.
+
+    So permuting data sets or samples changes nothing.
+    """
+    return math.fsum(values.ravel().tolist()) / values.size
+
+
 def mq_matrix(cells: Mapping[tuple[str, str], Floats], names: Sequence[str]) -> Floats:
     """MQ(T -> E), the mean of mq(s, T) over the evaluation samples of E.
 
@@ -67,14 +75,14 @@ def mq_matrix(cells: Mapping[tuple[str, str], Floats], names: Sequence[str]) -> 
             values = _complete(cells[tuned, evaluated], where)
             if not values.size:
                 raise ValueError(f"{where} has no evaluation sample, so it has no mean")
-            matrix[row, column] = _mean(values)
+            matrix[row, column] = mean(values)
     return matrix
 
 
 def _dq_mean(mq: Floats, with_self: bool = False) -> Floats:
     """DQ(T) = the mean over E != T of MQ(T -> E); see `dq`."""
     used = _pairs(mq, with_self)
-    return np.array([_mean(row[use]) for row, use in zip(mq, used, strict=True)])
+    return np.array([mean(row[use]) for row, use in zip(mq, used, strict=True)])
 
 
 def _dq_relative(mq: Floats, with_self: bool = False) -> Floats:
@@ -90,7 +98,7 @@ def _dq_relative(mq: Floats, with_self: bool = False) -> Floats:
             "model tuned on them; choose dq kind 'mean'"
         )
     ratio = mq / np.where(own > 0, own, 1.0)
-    return np.array([_mean(row[use]) for row, use in zip(ratio, used, strict=True)])
+    return np.array([mean(row[use]) for row, use in zip(ratio, used, strict=True)])
 
 
 DQ_KINDS: Mapping[str, Callable[[Floats, bool], Floats]] = MappingProxyType(
@@ -212,8 +220,3 @@ def _complete(values: Floats, what: str) -> Floats:
             f"{place}; a score that could not be computed must not enter a mean"
         )
     return values
-
-
-def _mean(values: Floats) -> float:
-    # Correctly rounded whatever the order, so permuting data sets or samples changes nothing.
-    return math.fsum(values.ravel().tolist()) / values.size

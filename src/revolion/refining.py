@@ -1,30 +1,31 @@
-"""The refining unit: from SQ to the selection, the refined train set and the evaluation set."""
+"""Refining: from SQ to the selection, and from that to the refined files and the arms' samples."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from revolion import formats, refinement
+from revolion.digests import digest_of_names, seed_of
 from revolion.jobs import Job
+from revolion.plan import Draw, Draws, Parts
 from revolion.samples import Sample
 from revolion.settings import RefineSettings, Study
 from revolion.tables import SampleTable, write_table
 
 SELECTION = "selection.parquet"
+FILES = {"train": "train.json", "evaluation": "evaluation.json"}
+"""Side -> the file that its kept samples are written to."""
 
 
 def refine(job: Job) -> None:
-    """Leave `selection.parquet`, `train.json` and `evaluation.json`."""
+    """The refining unit: leave `selection.parquet`."""
     sq = pl.read_parquet(job.source("grade") / "sq.parquet")
-    selection = select(sq, job.study.quality.sq, job.study.refine)
-    write_table(selection, job.folder / SELECTION)
-    for side in ("train", "evaluation"):
-        formats.write(_kept(job, selection, side), job.folder / f"{side}.json")
+    write_table(select(sq, job.study.quality.sq, job.study.refine), job.folder / SELECTION)
 
 
 def select(sq: pl.DataFrame, kind: str, settings: RefineSettings) -> pl.DataFrame:
@@ -49,6 +50,37 @@ def select(sq: pl.DataFrame, kind: str, settings: RefineSettings) -> pl.DataFram
     return pl.concat(sides)
 
 
+def drawn(study: Study, selection: pl.DataFrame, arm: str, seed: int) -> refinement.Arm:
+    """The uids of each data set that one tuning of an arm holds."""
+    rows = selection.filter(pl.col("split") == "train")
+    return refinement.arm(arm, rows, seed_of(study.seed, "arm", seed))
+
+
+def draws(study: Study, unit: Path) -> Draws:
+    """What the selection in a refining unit's folder gives the arms of the verification."""
+    selection = pl.read_parquet(unit / SELECTION)
+    found: dict[tuple[str, int], Draw] = {}
+    for arm in study.verify.arms:
+        for seed in range(study.verify.seeds) if arm != "full" else ():
+            chosen = drawn(study, selection, arm, seed)
+            names = sorted(f"{name}/{uid}" for name, uids in chosen.items() for uid in uids)
+            found[arm, seed] = Draw(digest_of_names(names), len(names))
+    return found
+
+
+def write_refined(
+    study: Study, selection: pl.DataFrame, root: Path, parts: Parts, to: Path
+) -> None:
+    """Write the kept samples of both sides, `FILES`, into a folder that exists.
+
+    Arguments: ``root`` the folder that the parts' paths are below. Raises StoreError.
+    """
+    for side, file in FILES.items():
+        tables = {name: root / parts[name, side].path for name in study.names}
+        chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
+        formats.write(_kept(study, chosen, tables), to / file)
+
+
 def image_root(study: Study) -> Path:
     """The folder that the refined files' image paths are below: the nearest one above all roots."""
     return Path(os.path.commonpath([str(dataset.images) for dataset in study.datasets]))
@@ -58,22 +90,33 @@ def _by_dataset(rows: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.Dat
     return iter(rows.partition_by("dataset", as_dict=True, maintain_order=True).items())
 
 
-def _kept(job: Job, selection: pl.DataFrame, side: str) -> Iterator[Sample]:
-    """The kept samples of one side, data set by data set in source order."""
-    chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
-    root = image_root(job.study)
-    for name in job.study.names:
-        part = pl.read_parquet(job.source(f"{name}/{side}"))
+def _kept(study: Study, chosen: pl.DataFrame, tables: Mapping[str, Path]) -> Iterator[Sample]:
+    """The chosen samples of each data set's table, data set by data set in source order."""
+    root = image_root(study)
+    for name, table in tables.items():
+        part = pl.read_parquet(table)
         rows = part.join(chosen.filter(pl.col("dataset") == name), on="uid", how="semi")
-        own = str(job.study.dataset(name).images)
+        own = str(study.dataset(name).images)
         for sample in SampleTable(rows.sort("row"), {name: own}):
             yield _moved(sample, root)
 
 
 def _moved(sample: Sample, root: Path) -> Sample:
-    """The sample with image paths below another root."""
+    """The sample with image paths below another root, which is above its own."""
+    own = Path(sample.root)
     images = tuple(
-        replace(image, path=(Path(sample.root) / image.path).relative_to(root).as_posix())
+        replace(image, path=_placed(own, image.path).relative_to(root).as_posix())
         for image in sample.images
     )
     return replace(sample, images=images, root=str(root))
+
+
+def _placed(root: Path, path: str) -> Path:
+    """The place of a checked image, spelled as one below its root.
+
+    An absolute path may name it by another way than the root does, for example past a link.
+    """
+    place = root / path
+    if place.is_relative_to(root):
+        return place
+    return root / os.path.relpath(os.path.realpath(place), os.path.realpath(root))

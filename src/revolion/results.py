@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from revolion import metrics
+from revolion import metrics, plan
 from revolion.answering import ANSWERS
 from revolion.digests import digest
 from revolion.intake import counts
 from revolion.plan import Parts, Unit
-from revolion.refining import SELECTION, image_root
+from revolion.refining import FILES, SELECTION, image_root, write_refined
 from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
 from revolion.settings import Study
-from revolion.store import Store, explained, opened_atomically, versions, write_atomically
+from revolion.store import Store, explained, opened_atomically, write_atomically
 from revolion.tables import write_table
 from revolion.tuning import TRAINABLE
 from revolion.verification import VERIFICATION, compared
@@ -30,8 +30,8 @@ LOG = "log.txt"
 SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
+_HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
 _TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
-_REFINED_FILES = ("train.json", "evaluation.json")
 
 
 def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
@@ -39,35 +39,49 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
 
     Where they already show these very units, nothing is written.
     """
-    folder = store.root / RESULTS
-    stamp = digest([study.name, _licences(study), *(unit.key for unit in units)])
-    present = read_summary(store.root)
-    if present is not None and present["stamp"] == stamp:
-        return present
+    folder, refined = store.root / RESULTS, store.root / REFINED
     by_stage = {unit.stage: unit for unit in units}
+    present = read_summary(store.root)
+    whole = all(file.exists() for file in _files(store.root, "verify" in by_stage))
+    if present is not None and whole and present["stamp"] == stamp(study, units):
+        return present
     with explained(folder):
         (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
+        (folder / VERIFICATION).unlink(missing_ok=True)  # there may be none any more
         folder.mkdir(parents=True, exist_ok=True)
+        refined.mkdir(exist_ok=True)
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
         for name in _TABLES:
             _copy(grade / name, folder / name)
         _copy(refine / SELECTION, folder / SELECTION)
-        for name in _REFINED_FILES:
-            _copy(refine / name, store.root / REFINED / name)
+        write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             _copy(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
         write_table(_answers(store, units), folder / ANSWERS)
-    summary = _summary(study, store, units, parts) | {"stamp": stamp}
+    summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
     write_atomically(folder / SUMMARY, json.dumps(summary, indent=1).encode())
     return summary
 
 
-def publish_refined(unit: Path, to: Path) -> int:
-    """Copy a refining unit's files to a folder; the number of train samples that it kept."""
+def stamp(study: Study, units: Sequence[Unit]) -> str:
+    """The digest of all that results are made from."""
+    return digest([study.name, _licences(study), *(unit.key for unit in units)])
+
+
+def _files(root: Path, verified: bool) -> Iterator[Path]:
+    """What `publish` leaves beside the summary."""
+    results = (*_TABLES, SELECTION, ANSWERS, *_PAGES, *([VERIFICATION] if verified else []))
+    yield from (root / RESULTS / name for name in results)
+    yield from (root / REFINED / name for name in FILES.values())
+
+
+def publish_refined(study: Study, store: Store, refine: Unit, parts: Parts, to: Path) -> int:
+    """Write what a refining unit selected to a folder; the number of train samples it kept."""
     with explained(to):
-        for name in (SELECTION, *_REFINED_FILES):
-            _copy(unit / name, to / name)
+        to.mkdir(parents=True, exist_ok=True)
+        _copy(store.folder(refine.key) / SELECTION, to / SELECTION)
+    write_refined(study, pl.read_parquet(to / SELECTION), store.root, parts, to)
     return _kept(to / SELECTION)
 
 
@@ -98,28 +112,43 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(study)),
         "trainable": _trainable(store, units),
-        "signature": signature(study, units),
+        "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
     }
 
 
-def signature(study: Study, units: Sequence[Unit]) -> dict[str, Any]:
-    """All that changes the numbers of a study, for people who compare two."""
+def signature(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
+    """All that changes the numbers of a study, for people who compare two.
+
+    ``digest`` is one word for all the rest; ``versions`` are those that the units were done with.
+    """
     model = next(unit.params["model"] for unit in units if unit.stage == "tune")
-    kinds = study.quality
-    return {
+    found = {
+        **plan.effective(study),
         "metrics": metrics.signature(
             study.metrics.tokenizer, study.metrics.preset, meteor=study.metrics.meteor
         ),
-        "quality": f"dq:{kinds.dq};with_self:{kinds.with_self};sq:{kinds.sq}",
         "base": study.base,
         "fingerprint": model["base"],
         "compute": f"{model['device']};{model['dtype']};{model['attention']}",
-        "decoding": "greedy" if not study.answering.temperature else "sampled",
-        "batch_size": study.answering.batch_size,
         "seed": study.seed,
-        "versions": versions(),
+        "data": {name: _content(parts, name) for name in study.names},
+        "versions": _versions(store, units),
     }
+    return found | {"digest": digest(found)}
+
+
+def _content(parts: Parts, name: str) -> str:
+    return digest([parts[name, side].content for side in FILES])
+
+
+def _versions(store: Store, units: Sequence[Unit]) -> dict[str, str]:
+    """The versions of each package that some unit was done with, commonly one."""
+    found: dict[str, set[str]] = {}
+    for unit in units:
+        for package, version in store.record(unit.key)["versions"].items():
+            found.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(versions)) for package, versions in found.items()}
 
 
 def _counts(
@@ -182,11 +211,11 @@ def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.DataFrame:
 def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
     names, mq = summary["datasets"], summary["mq"]
     dq = summary["dq"]
-    write_atomically(folder / "mq.png", mq_heatmap(names, np.array(mq)))
+    write_atomically(folder / _HEATMAP, mq_heatmap(names, np.array(mq)))
     values = np.array([dq[name]["value"] for name in names])
     ranks = [dq[name]["rank"] for name in names]
-    write_atomically(folder / "dq.png", dq_bars(names, values, ranks))
-    write_atomically(folder / "report.md", markdown(summary).encode())
+    write_atomically(folder / _BARS, dq_bars(names, values, ranks))
+    write_atomically(folder / _REPORT, markdown(summary).encode())
 
 
 def _kept(selection: Path) -> int:

@@ -19,12 +19,12 @@ def run(
 ) -> dict[str, Any]:
     """Run a study to its end, from wherever an earlier run in the same folder stopped.
 
-    Arguments: ``study`` a study file, the same as a mapping, or a loaded `Study`; ``folder`` the
-    run folder (default: `run` beside the study file, or in the working folder); ``watch`` is told
-    of the progress. Returns the summary, whose tables lie in ``folder/results``. Raises
-    RevolionError: SettingsError, DataError, ImageError, ModelError, StoreError, BackendError, or
-    InterruptedRun after Ctrl-C.
+    Arguments: ``study`` a study file, the same as a mapping, or a `Study`, whose relative paths
+    start from the working folder; ``folder`` the run folder (default: `run` beside the study file,
+    or in the working folder); ``watch`` is told of the progress. Returns the summary, whose tables
+    lie in ``folder/results``. Raises RevolionError: SettingsError, DataError, ImageError,
+    ModelError, StoreError, BackendError, or InterruptedRun after Ctrl-C.
     """
     beside = Path(study).parent if isinstance(study, str | Path) else Path.cwd()
-    loaded = study if isinstance(study, Study) else studyfile.load(study)
+    loaded = study.resolved(Path.cwd()) if isinstance(study, Study) else studyfile.load(study)
     return pipeline.run(loaded, Path(folder or beside / "run").absolute(), watch)

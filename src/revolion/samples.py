@@ -78,9 +78,10 @@ class Sample:
 
     def questions(self) -> Iterator[Question]:
         """Each turn as a question whose history is the reference's own earlier turns."""
+        uid = self.uid
         for number, turn in enumerate(self.turns):
             yield Question(
-                uid=self.uid,
+                uid=uid,
                 turn=number,
                 root=self.root,
                 images=tuple(image.path for image in self.images),
@@ -123,4 +124,6 @@ class Reject:
 
 
 def _normalised(text: str) -> bytes:
-    return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
+    plain = " ".join(unicodedata.normalize("NFC", text).split())
+    # A zero ends a field, so none may come from a text; U+001F is white space and can't be in one.
+    return plain.replace("\0", "\x1f").encode("utf-8", "surrogatepass")

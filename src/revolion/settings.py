@@ -7,6 +7,7 @@ hour. What a setting means stands in its description; editors (through the JSON 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +22,7 @@ Arm = Literal["full", "refined", "random", "bottom"]
 class Section(BaseModel):
     """A part of the study file: frozen, strict about types, closed to unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DatasetSettings(Section):
@@ -253,4 +254,5 @@ class Study(Section):
 
 
 def _absolute(folder: Path, path: Path) -> Path:
-    return path if path.is_absolute() else folder / path
+    # Without '..', so that a path is below its root in letters, too, and has one spelling in keys.
+    return Path(os.path.normpath(folder / path))

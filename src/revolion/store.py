@@ -16,7 +16,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +26,7 @@ from revolion.errors import StoreError
 
 DONE = "done.json"
 PARTIAL = ".partial"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _VERSIONED = ("revolion", "torch", "transformers", "peft", "polars", "numpy", "pillow")
 
 
@@ -66,19 +67,20 @@ class Store:
         nothing. Raises StoreError where the disk refuses.
         """
         partial, final = self.partial(key), self.folder(key)
-        with explained(final):
-            if not resume:
-                shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True, exist_ok=True)
-            started = time.monotonic()
-            with _locked(partial / ".lock", wait=True):
-                try:
+        if not resume:
+            shutil.rmtree(partial, ignore_errors=True)
+        started = time.monotonic()
+        with _locked(partial / ".lock", wait=True):
+            try:
+                with explained(final, only_below=self.root):
                     yield partial
-                except BaseException:
-                    if not resume:
-                        shutil.rmtree(partial, ignore_errors=True)
-                    raise
+            except BaseException:
+                if not resume:
+                    shutil.rmtree(partial, ignore_errors=True)
+                raise
+            with explained(final):
                 _write_record(partial, signature or {}, time.monotonic() - started)
+        with explained(final):
             (partial / ".lock").unlink()
             shutil.rmtree(final, ignore_errors=True)  # only ever an older, unfinished folder
             partial.rename(final)
@@ -93,10 +95,8 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other runs out of this folder. Raises StoreError where one is at work in it."""
-        with explained(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            with _locked(self.root / ".lock", wait=False):
-                yield
+        with _locked(self.root / ".lock", wait=False):
+            yield
 
     def request_stop(self) -> None:
         """Ask every unit at work, in whatever process, to save and stop."""
@@ -142,12 +142,26 @@ def opened_atomically(path: Path) -> Iterator[IO[bytes]]:
             raise
 
 
+def sync_files(folder: Path) -> None:
+    """Bring every file below a folder to the disk: before that a power cut may empty it."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the file system's errors at a place into a StoreError that says what to do."""
+def explained(path: Path, only_below: Path | None = None) -> Iterator[None]:
+    """Turn the file system's errors at a place into a StoreError that says what to do.
+
+    With ``only_below`` errors of files elsewhere pass as they are: not all that goes wrong while a
+    unit is at work is the run folder's fault.
+    """
     try:
         yield
     except OSError as error:
+        if only_below is not None and not _is_of(error, only_below):
+            raise
         raise StoreError(_advice(path, error)) from error
 
 
@@ -160,8 +174,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+def _is_of(error: OSError, folder: Path) -> bool:
+    """Whether an error is of a file below a folder; a full disk is, for only writers meet it."""
+    if error.errno in _FULL:
+        return True
+    return isinstance(error.filename, str) and Path(error.filename).is_relative_to(folder)
+
+
 def _advice(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _FULL:
         return (
             f"{path}: the disk is full. Nothing half-written counts as done: free some space"
             " and give the same command again"
@@ -178,21 +199,24 @@ def _write_record(folder: Path, signature: Mapping[str, Any], seconds: float) ->
         "versions": versions(),
         "machine": {"system": platform.system(), "processor": platform.machine()},
     }
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+    sync_files(folder)
     write_atomically(folder / DONE, json.dumps(record, indent=1).encode())
 
 
 @contextmanager
 def _locked(path: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a lock that the system lets go when the process dies, however it dies."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise StoreError(
-                f"{path.parent}: another run is at work in this folder; wait for it to end"
-            ) from None
+    """Hold a lock that the system lets go when the process dies, however it dies.
+
+    It is a file in a folder that is made if need be. Raises StoreError.
+    """
+    with ExitStack() as stack:
+        with explained(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise StoreError(
+                    f"{path.parent}: another run is at work in this folder; wait for it to end"
+                ) from None
         yield

@@ -55,13 +55,18 @@ def schema() -> dict[str, Any]:
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader; a key given twice is an error instead of a silent overwrite."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                line = node.value[number][0].start_mark.line + 1
-                raise SettingsError(f"{self.name}, line {line}: the key '{key}' is given twice")
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Before merge keys (`<<`) are resolved: what a mapping takes over it may well overwrite.
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise SettingsError(
+                    f"{self.name}, line {line}: the key '{key.value}' is given twice"
+                )
+            seen.add(key.value)
+        return node
 
 
 def _read_yaml(path: Path) -> Any:

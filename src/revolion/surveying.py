@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import polars as pl
 
 from revolion import intake, models, pipeline
 from revolion.backends import connect
+from revolion.errors import RevolionError
 from revolion.pipeline import Progress, Watcher
 from revolion.plan import Part, Parts, Unit
+from revolion.results import stamp
 from revolion.settings import ImageSettings, Study
 from revolion.store import Store
 
@@ -59,8 +61,10 @@ def forecast(study: Study, folder: Path, watch: Watcher) -> dict[str, Any]:
     Takes the data sets in where that is not done. Tokens are an estimate: the texts' characters by
     the tokens per character that the base's own tokenizer needs for some of them.
     """
+    models.find(study.base, study.revision, download=True)  # fails before the data are taken in
     store = Store(folder)
-    with store.locked(), connect("local", workers=0, threads=study.compute.threads) as backend:
+    local = connect("local", workers=0, threads=study.compute.threads)
+    with store.locked(), pipeline.stoppable(store), local as backend:
         scheduler = pipeline.Scheduler(study, store, backend, watch)
         pipeline.prepare(study, store, scheduler.run)
     units, parts = pipeline.known_plan(study, store)
@@ -77,6 +81,15 @@ def state(study: Study, folder: Path) -> dict[str, Any]:
     stages = _stages(Store(folder), units)
     finished = bool(stages.get("grade")) and all(s["done"] == s["units"] for s in stages.values())
     return {"run": str(folder), "finished": finished, "stages": stages}
+
+
+def is_current(summary: Mapping[str, Any], study: Study, folder: Path) -> bool:
+    """Whether results are of the study as it stands, as far as its files can still be read."""
+    try:
+        units, _ = pipeline.known_plan(study, Store(folder))
+    except RevolionError:
+        return False
+    return bool(summary["stamp"] == stamp(study, units))
 
 
 def _stages(store: Store, units: Sequence[Unit]) -> dict[str, dict[str, int]]:

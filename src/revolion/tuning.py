@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from revolion import models, refinement
+from revolion import models
 from revolion.digests import seed_of
 from revolion.jobs import Job
 from revolion.plan import arm_tuning
+from revolion.refining import SELECTION, drawn
 from revolion.samples import Sample
 from revolion.settings import TuningSettings
 from revolion.tables import SampleTable
@@ -58,13 +59,10 @@ def _material(job: Job) -> tuple[SampleTable, TuningSettings]:
     names = job.study.names
     merged = pl.concat([pl.read_parquet(job.source(name)) for name in names])
     settings = arm_tuning(job.study, merged.height)
-    if job.unit.params["arm"] != "full":
-        selection = pl.read_parquet(job.source("refine") / "selection.parquet")
-        chosen = refinement.arm(
-            job.unit.params["arm"],
-            selection.filter(pl.col("split") == "train"),
-            seed_of(job.study.seed, "arm", job.unit.params["arm_seed"]),
-        )
+    arm, seed = job.unit.params["arm"], job.unit.params["arm_seed"]
+    if arm != "full":
+        selection = pl.read_parquet(job.source("refine") / SELECTION)
+        chosen = drawn(job.study, selection, arm, seed)
         keys = [(name, uid) for name in names for uid in chosen[name]]
         wanted = pl.DataFrame(keys, schema=["dataset", "uid"], orient="row")
         merged = merged.join(wanted, on=["dataset", "uid"], how="semi", maintain_order="left")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from revolion import quality
 from revolion.grading import common
 from revolion.jobs import Job
 from revolion.scoring import SCORES
@@ -32,7 +33,7 @@ def verify(job: Job) -> None:
             for arm in job.study.verify.arms
             for seed in range(job.study.verify.seeds)
         }
-        for name, cell in common(tables).items():
+        for name, cell in common(tables, asked, "evaluation").items():
             arm, _, seed = name.rpartition("-")
             rows.append(
                 {
@@ -40,7 +41,7 @@ def verify(job: Job) -> None:
                     "seed": int(seed),
                     "dataset": asked,
                     "samples": len(cell.uids),
-                    "mq": float(np.mean(cell.mq)),
+                    "mq": quality.mean(cell.mq),
                 }
             )
     write_table(pl.DataFrame(rows), job.folder / VERIFICATION)
@@ -55,17 +56,17 @@ def compared(table: pl.DataFrame) -> dict[str, Mapping[str, Any]]:
     arms: dict[str, Mapping[str, Any]] = {}
     for (arm,), rows in table.partition_by("arm", as_dict=True, maintain_order=True).items():
         per_dataset = {
-            str(name): float(part["mq"].to_numpy().mean())
+            str(name): quality.mean(part["mq"].to_numpy())
             for (name,), part in rows.partition_by(
                 "dataset", as_dict=True, maintain_order=True
             ).items()
         }
         per_seed = [
-            float(part["mq"].to_numpy().mean())
+            quality.mean(part["mq"].to_numpy())
             for part in rows.partition_by("seed", maintain_order=True)
         ]
         arms[str(arm)] = {
-            "mean": float(np.mean(list(per_dataset.values()))),
+            "mean": quality.mean(np.array(list(per_dataset.values()))),
             "per_dataset": per_dataset,
             "per_seed": per_seed,
         }

@@ -9,7 +9,7 @@ that sees the same run folder.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast
@@ -32,7 +32,7 @@ BACKENDS = {"local": "revolion.backends.local:LocalBackend"}
 
 
 def connect(
-    name: str, *, workers: int, threads: int, gpus: int = 0
+    name: str, *, workers: int, threads: int, gpus: Sequence[str] = ()
 ) -> AbstractContextManager[Backend]:
     """A backend by its name, closed until it is entered. Raises SettingsError."""
     if name not in BACKENDS:

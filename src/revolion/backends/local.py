@@ -11,8 +11,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,11 +25,11 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 class LocalBackend:
     """Runs units on this machine; a context manager.
 
-    Arguments: ``workers`` processes (0: this one), ``threads`` of each, ``gpus`` on the machine,
-    dealt out to the workers in turn.
+    Arguments: ``workers`` processes (0: this one), ``threads`` of each, ``gpus`` by the names that
+    CUDA_VISIBLE_DEVICES has for them, dealt out to the workers in turn.
     """
 
-    def __init__(self, workers: int, threads: int, gpus: int = 0) -> None:
+    def __init__(self, workers: int, threads: int, gpus: Sequence[str] = ()) -> None:
         self._workers, self._threads, self._gpus = workers, threads, gpus
         self._executor: Executor | None = None
 
@@ -52,7 +53,8 @@ class LocalBackend:
         """Run ``fn(*args)`` when a worker is free. ``gpus`` is what it needs; a worker has one."""
         if self._executor is None:
             raise RuntimeError("the backend is not open: use it in a with statement")
-        return self._executor.submit(fn, *args)
+        with _deaf_to_interrupts():  # a worker may be started here, and inherits it
+            return self._executor.submit(fn, *args)
 
     def _start(self) -> Executor:
         if self._workers == 0:
@@ -67,14 +69,24 @@ class LocalBackend:
         )
 
 
-def _prepare_worker(numbers: Any, threads: int, gpus: int) -> None:
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C from this thread and from the processes it starts, until they ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker(numbers: Any, threads: int, gpus: Sequence[str]) -> None:
     """Give a new worker its threads and its GPU, and let it die with its parent."""
     # Ctrl-C reaches the whole process group; only the parent answers it, by asking for a stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for variable in (*_THREAD_VARIABLES, "POLARS_MAX_THREADS"):
         os.environ[variable] = str(threads)
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(numbers.get() % gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[numbers.get() % len(gpus)]
     threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
 
 

@@ -1,6 +1,6 @@
 """Scenes of coloured things on a 3 x 3 grid: what the demo's images show, as plain records.
 
-A scene is data: drawing it (`drawing.py`) and talking about it (`sayings.py`) are functions of it,
+A scene is data: drawing it (`drawing.py`) and asking about it (`abilities.py`) are functions of it,
 so a drawn sample's right answer is known without looking at a pixel. No scene holds two things of
 the same colour and kind, so "the red circle" always names one thing.
 """

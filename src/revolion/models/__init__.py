@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from revolion.digests import digest, digest_of_file
-from revolion.errors import ModelError
+from revolion.errors import ModelError, StoreError
+from revolion.resources import cache_folder, release_memory
 from revolion.samples import Question, Sample
-from revolion.settings import AnsweringSettings, ComputeSettings, Study, TuningSettings
+from revolion.settings import AnsweringSettings, Study, TuningSettings
+from revolion.store import write_atomically
 
 Log: TypeAlias = Callable[[Mapping[str, Any]], None]
 """Takes one line of a unit's log, as plain values."""
@@ -102,6 +105,8 @@ MODELS = {
 _FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")
 """What makes up a model folder: its weights, and all that turns texts and images into tensors."""
 
+_LARGE = 1 << 24  # bytes; a smaller file is hashed as quickly as its digest is looked up
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -118,13 +123,14 @@ class Base:
         if not (folder / "config.json").is_file():
             raise ModelError(f"base '{folder}': there is no config.json, so it is no model folder")
         files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
-        return digest({file.name: _digest_cached(file) for file in files})
+        return digest({file.name: _digest(file) for file in files})
 
 
-def find(base: str, revision: str | None = None) -> Base:
+def find(base: str, revision: str | None = None, *, download: bool = False) -> Base:
     """The base model that a study names: `demo`, `fake`, a local folder or a hub id.
 
-    A hub id is downloaded unless its files are in the hub's local cache. Raises ModelError.
+    A hub id is looked up in the hub's local cache; with ``download`` the hub itself is asked, and
+    what the cache lacks is downloaded. Raises ModelError.
     """
     if base == "fake":
         return Base("fake", "")
@@ -138,7 +144,7 @@ def find(base: str, revision: str | None = None) -> Base:
             f"base '{base}': there is no such folder; give 'demo', the path of a folder with a"
             " model and its processor (starting with ./ or /), or a hub id like 'owner/model'"
         )
-    return _from_hub(base, revision)
+    return _from_hub(base, revision, download)
 
 
 def load(base: Base, study: Study) -> VLM:
@@ -148,34 +154,63 @@ def load(base: Base, study: Study) -> VLM:
     set matches no parameter.
     """
     trainable = study.tuning.model_dump_json(include={"trainable", "lora"})
-    return _load(base, study.compute, trainable, study.images.max_pixels, study.seed)
+    pixels, seed = study.images.max_pixels, study.seed
+    key = (base, base.fingerprint(), study.compute, trainable, pixels, seed)
+    if key not in _loaded:
+        _loaded.clear()  # first, for two bases may not fit beside each other
+        release_memory()
+        settings = TuningSettings.model_validate_json(trainable)
+        _loaded[key] = _class(base.kind)(base.folder, study.compute, settings, pixels, seed)
+    return _loaded[key]
 
 
-@lru_cache(maxsize=1)  # one base per worker: a second would not fit beside it
-def _load(base: Base, compute: ComputeSettings, trainable: str, max_pixels: int, seed: int) -> VLM:
-    module, _, kind = MODELS[base.kind].partition(":")
-    settings = TuningSettings.model_validate_json(trainable)
-    model = getattr(importlib.import_module(module), kind)
-    return cast(VLM, model(base.folder, compute, settings, max_pixels, seed))
+_loaded: dict[Hashable, VLM] = {}
+"""The one base that this process holds, by all that made it what it is."""
 
 
-def _digest_cached(file: Path) -> str:
+def _class(kind: str) -> Callable[..., VLM]:
+    module, _, name = MODELS[kind].partition(":")
+    return cast(Callable[..., VLM], getattr(importlib.import_module(module), name))
+
+
+def _digest(file: Path) -> str:
+    """The digest of a file's content, remembered as long as the file stays the same."""
     status = file.stat()
-    return _digest_once(str(file), status.st_size, status.st_mtime_ns)
+    return _remembered(
+        str(file), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    )
 
 
 @lru_cache(maxsize=256)
-def _digest_once(file: str, size: int, mtime_ns: int) -> str:
-    return digest_of_file(Path(file))
+def _remembered(file: str, size: int, *same: int) -> str:
+    if size < _LARGE:
+        return digest_of_file(Path(file))
+    note = cache_folder() / "digests" / digest([file, size, *same])
+    with suppress(OSError):
+        return note.read_text("ascii")
+    found = digest_of_file(Path(file))
+    with suppress(StoreError):  # a cache that can't be written costs time, nothing else
+        write_atomically(note, found.encode("ascii"))
+    return found
 
 
-def _from_hub(name: str, revision: str | None) -> Base:
+def _from_hub(name: str, revision: str | None, download: bool) -> Base:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = snapshot_download(name, revision=revision, allow_patterns=list(_FILES))
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=list(_FILES),
+            local_files_only=not download,
+        )
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        if not download:
+            raise ModelError(
+                f"base '{name}': it is not in the hub's local cache; 'revolion run' and"
+                " 'revolion plan' download it, or give the folder of a model"
+            ) from error
         raise ModelError(
             f"base '{name}': the hub does not give it ({type(error).__name__}); without a network,"
             " download the model elsewhere and give its folder"

@@ -52,9 +52,10 @@ class FakeVLM(VLM):
         stop: Callable[[], bool],
     ) -> None:
         self._memory = {}
-        steps = max(1, len(samples) // settings.batch_size)
+        size = settings.batch_size
+        steps = max(1, len(samples) // size)
         for step in range(steps):
-            for sample in samples[step * settings.batch_size :][: settings.batch_size]:
+            for sample in samples[step * size : (step + 1) * size]:
                 for turn in sample.turns:
                     self._memory.setdefault(turn.instruction, turn.response)
             log({"done": step + 1, "of": steps, "loss": 1.0 / (step + 1)})

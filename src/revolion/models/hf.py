@@ -26,6 +26,8 @@ from revolion.samples import ImageRef, Question, Sample, Turn
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_COUNTED = 1000  # prompts that are tokenized together only to be counted
+_CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
 class HuggingFaceVLM(VLM):
@@ -46,10 +48,13 @@ class HuggingFaceVLM(VLM):
         self._max_pixels = max_pixels
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
-        self._model = _load_model(folder, _dtype(compute.dtype, self._device), compute.attention)
+        # Not the model's own word: that is its first parameter's, which may be a tuned one.
+        self._dtype = _dtype(compute.dtype, self._device)
+        self._model = _load_model(folder, self._dtype, compute.attention)
         self._model.to(self._device)
         self._model.eval()
         self._ends = _end_ids(self._model, self._processor)
+        _forget_decoding(self._model)
         self._prompter = Prompter(self._processor, self._ends)
         torch.manual_seed(seed)  # LoRA adapters start from random values
         model_type = self._model.config.model_type
@@ -75,7 +80,7 @@ class HuggingFaceVLM(VLM):
         def collate(rows: list[Sample]) -> dict[str, torch.Tensor]:
             return cut(self._with_labels(rows), self._image_id, settings.max_tokens)
 
-        with self._quiet(), _memory_errors():
+        with self._quiet(), _memory_errors(_smaller(settings)):
             train(
                 self._model,
                 self._trainable,
@@ -83,25 +88,28 @@ class HuggingFaceVLM(VLM):
                 collate,
                 settings,
                 folder,
+                dtype=self._dtype,
                 seed=seed,
                 log=log,
                 stop=stop,
             )
 
     def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
-        texts = [self._prompter.question(question) for question in questions]
-        if not texts:
-            return np.zeros(0, np.int64)
-        ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        return np.array([len(row) for row in ids], np.int64)
+        lengths: list[int] = []
+        for start in range(0, len(questions), _COUNTED):
+            some = questions[start : start + _COUNTED]
+            texts = [self._prompter.question(question) for question in some]
+            ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
+            lengths += map(len, ids)
+        return np.array(lengths, np.int64)
 
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
     ) -> list[Answer]:
         texts = [self._prompter.question(question) for question in questions]
         images = [self._open(question.root, question.images) for question in questions]
-        inputs = self._encoded(texts, images)
         with self._quiet(), _memory_errors(), self._inference():
+            inputs = self._encoded(texts, images)
             torch.manual_seed(seed)  # of no matter to greedy decoding
             output = self._model.generate(**inputs, generation_config=self._generation(settings))
         width = inputs["input_ids"].shape[1]
@@ -119,10 +127,10 @@ class HuggingFaceVLM(VLM):
             for question, response in zip(questions, responses, strict=True)
         ]
         tensors = self._with_labels(samples, last_only=True)
-        labels = tensors.pop("labels").to(self._device)
         with _memory_errors(), self._inference():
+            labels = tensors.pop("labels").to(self._device)
             logits = self._model(**self._moved(tensors)).logits
-        return _mean_log_probability(logits, labels).cpu().numpy()
+            return _mean_log_probability(logits, labels).cpu().numpy()
 
     def save_tuned(self, folder: Path) -> None:
         save_parameters(self._trainable, folder)
@@ -157,9 +165,9 @@ class HuggingFaceVLM(VLM):
         return self._moved(encode(self._processor, texts, images, "left"))
 
     def _moved(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """To the device; pixels also to the model's dtype."""
+        """To the device; pixels also to the dtype that is computed in."""
         return {
-            name: tensor.to(self._device, self._model.dtype)
+            name: tensor.to(self._device, self._dtype)
             if tensor.is_floating_point()
             else tensor.to(self._device)
             for name, tensor in tensors.items()
@@ -167,7 +175,9 @@ class HuggingFaceVLM(VLM):
 
     def _generation(self, settings: AnsweringSettings) -> GenerationConfig:
         """Decoding as the study says; nothing of the checkpoint's own habits but its end marks."""
-        sampling = {"temperature": settings.temperature} if settings.temperature else {}
+        sampling: dict[str, Any] = {}
+        if settings.temperature:  # left open, transformers would sample from the best 50 alone
+            sampling = {"temperature": settings.temperature, "top_k": 0, "top_p": 1.0}
         return GenerationConfig(
             max_new_tokens=settings.max_new_tokens,
             do_sample=bool(sampling),
@@ -187,9 +197,9 @@ class HuggingFaceVLM(VLM):
     @contextmanager
     def _inference(self) -> Iterator[None]:
         """Without gradients; a half-precision base meets its float32 trainable set in autocast."""
-        dtype = self._model.dtype
-        half = dtype if dtype != torch.float32 else torch.bfloat16
-        autocast = torch.autocast(self._device.type, half, enabled=dtype != torch.float32)
+        half = self._dtype != torch.float32
+        dtype = self._dtype if half else torch.bfloat16  # it knows no float32
+        autocast = torch.autocast(self._device.type, dtype, enabled=half)
         with torch.inference_mode(), autocast:
             yield
 
@@ -259,6 +269,13 @@ def _end_ids(model: Any, processor: Any) -> list[int]:
     ]
 
 
+def _forget_decoding(model: Any) -> None:
+    """Drop the checkpoint's decoding settings: they fill whatever a call leaves open."""
+    for module in model.modules():  # some families generate by an inner model of its own settings
+        if hasattr(module, "generation_config"):
+            module.generation_config = GenerationConfig()
+
+
 def _as_sample(question: Question, response: str) -> Sample:
     return Sample(
         dataset="",
@@ -280,12 +297,22 @@ def _mean_log_probability(logits: torch.Tensor, labels: torch.Tensor) -> torch.T
     return (picked * known).sum(dim=1) / known.sum(dim=1)
 
 
+def _smaller(settings: TuningSettings) -> str:
+    """What makes a tuning step take less memory, as the end of an error's message."""
+    micro = settings.micro_batch_size or settings.batch_size
+    if micro > 1:
+        return f"; give tuning.micro_batch_size below its present {micro}"
+    return "; lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+
+
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def _memory_errors(cure: str = "") -> Iterator[None]:
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        # A CPU's allocator has no error class of its own.
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_ALLOCATOR not in str(error):
+            raise
         raise DeviceMemoryError(
-            f"a batch does not fit into the GPU: {_first_line(error)}"
+            f"a batch does not fit into memory: {_first_line(error)}{cure}"
         ) from None

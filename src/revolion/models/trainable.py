@@ -63,10 +63,7 @@ def _projector(model_type: str) -> tuple[str, ...]:
 
 
 def _thaw(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Parameter]:
-    try:
-        compiled = [re.compile(pattern) for pattern in patterns]
-    except re.error as error:
-        raise ModelError(f"tuning.trainable: not a regular expression: {error}") from None
+    compiled = [_compiled("tuning.trainable", pattern) for pattern in patterns]
     chosen = {}
     for name, parameter in model.named_parameters():
         wanted = any(pattern.search(name) for pattern in compiled)
@@ -84,6 +81,13 @@ def _thaw(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Parameter]:
     return chosen
 
 
+def _compiled(setting: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ModelError(f"{setting}: '{pattern}' is no regular expression: {error}") from None
+
+
 def _modules(model: nn.Module) -> Iterable[str]:
     """The names two levels deep, which is where families differ."""
     names = (".".join(name.split(".")[:2]) for name, _ in model.named_parameters())
@@ -98,7 +102,7 @@ def _add_lora(model: nn.Module, settings: LoraSettings) -> None:
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=targets,
+        target_modules=_compiled("tuning.lora.targets", targets).pattern,
     )
     try:
         inject_adapter_in_model(config, model)

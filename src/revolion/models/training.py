@@ -2,7 +2,8 @@
 
 Three things differ from a plain Trainer. The data come in the caller's order. Checkpoints hold only
 the trainable parameters, since a frozen 7 B base would cost 14 GB each. And a checkpoint counts
-only once it is marked complete, so that a run killed while saving resumes from the one before.
+only once it is on the disk and marked complete, so that a run which ends while saving, be it by a
+power cut, resumes from the one before.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from revolion.errors import InterruptedRun
 from revolion.models import Log
 from revolion.resources import peak_memory
 from revolion.settings import TuningSettings
+from revolion.store import sync_files
 
 TUNED = "tuned.safetensors"
 _COMPLETE = "complete"
@@ -36,12 +38,14 @@ def train(
     settings: TuningSettings,
     folder: Path,
     *,
+    dtype: torch.dtype,
     seed: int,
     log: Log,
     stop: Callable[[], bool],
 ) -> None:
     """Tune the trainable parameters of ``model`` on ``samples`` in their order.
 
+    ``dtype`` is what is computed in; the trainable parameters themselves are float32.
     Raises InterruptedRun after saving a checkpoint once ``stop()`` is true.
     """
     micro = settings.micro_batch_size or settings.batch_size
@@ -49,7 +53,9 @@ def train(
     callback = _Watcher(counter, settings.batch_size // micro, log, stop)
     trainer = _Trainer(
         model=model,
-        args=_arguments(model, settings, folder / _CHECKPOINTS, len(samples), seed),
+        args=_arguments(
+            settings, folder / _CHECKPOINTS, len(samples), dtype, model.device.type, seed
+        ),
         train_dataset=samples,
         data_collator=counter,
         callbacks=[callback],
@@ -98,6 +104,17 @@ class _Trainer(Trainer):
         load_parameters(self.trainable, Path(resume_from_checkpoint))
 
 
+class _Arguments(TrainingArguments):
+    """Arguments for one device, as many as there may be in sight.
+
+    With more, Trainer would spread each batch over them all and multiply it by their number.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        return min(1, int(super().n_gpu))
+
+
 class _TokenCounter:
     """The collator, counting the tokens that pass through it."""
 
@@ -143,16 +160,22 @@ class _Watcher(TrainerCallback):
             self.stopped = control.should_save = control.should_training_stop = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / _COMPLETE).touch()
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        sync_files(checkpoint)
+        (checkpoint / _COMPLETE).touch()
 
 
 def _arguments(
-    model: Any, settings: TuningSettings, folder: Path, samples: int, seed: int
+    settings: TuningSettings,
+    folder: Path,
+    samples: int,
+    dtype: torch.dtype,
+    device: str,
+    seed: int,
 ) -> TrainingArguments:
     micro = settings.micro_batch_size or settings.batch_size
     steps = max(1, samples // settings.batch_size)
-    half = model.dtype == torch.bfloat16, model.dtype == torch.float16
-    return TrainingArguments(
+    return _Arguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=micro,
@@ -163,9 +186,9 @@ def _arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch",
-        bf16=half[0],
-        fp16=half[1],
-        use_cpu=model.device.type == "cpu",
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=device == "cpu",
         seed=seed,
         data_seed=seed,
         logging_steps=1,

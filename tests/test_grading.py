@@ -1,0 +1,51 @@
+"""Grading: which samples are compared, and what is published of them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+
+from revolion import metrics
+from revolion.errors import DeviceMemoryError
+from revolion.grading import Cell, _mq_table, common
+from revolion.verification import compared
+
+
+def scores(*uids: str, turns: int = 2) -> pl.DataFrame:
+    rows = [(uid, turn, 0.5) for uid in uids for turn in range(turns)]
+    return pl.DataFrame(rows, schema=["uid", "turn", "mq"], orient="row")
+
+
+def test_samples_count_where_every_model_answered_every_turn() -> None:
+    tables = {"a": scores("x", "y", "z"), "b": scores("x", "y").head(3)}
+    assert [cell.uids for cell in common(tables, "c", "train").values()] == [["x"], ["x"]]
+
+
+def test_no_sample_in_common_is_an_error_that_names_the_part_and_the_model() -> None:
+    message = (
+        "data set 'c': no sample of its train part was answered by all models; for want of memory"
+        " 'b' gave only 2 answers. Try a smaller base"
+    )
+    with pytest.raises(DeviceMemoryError, match=message) as caught:
+        common({"a": scores("x", "y"), "b": scores("z")}, "c", "train")
+    assert caught.value.exit_code == 1
+
+
+def test_published_means_are_summed_exactly() -> None:
+    """A large value beside many that a sum, rounded at every step, would lose."""
+    values = [1.0, *[2.0**-54] * 4, 0.5]
+    exact = float(sum(map(Fraction, values)) / len(values))
+    assert np.mean(values) != exact
+    uids = [f"{number}" for number in range(len(values))]
+    names = (*metrics.COMPONENTS, "mq", *metrics.STATISTICS)
+    turns = pl.DataFrame({"uid": uids} | dict.fromkeys(names, values))
+    table = _mq_table({("a", "b"): Cell(uids, turns, np.arange(len(uids)))}, "six")
+    assert table["mq"].item() == table["meteor"].item() == exact
+    seeds = pl.DataFrame({"arm": "full", "seed": range(6), "dataset": "a", "mq": values})
+    assert compared(seeds)["full"]["per_dataset"] == {"a": exact}
+    sets = pl.DataFrame({"arm": "full", "seed": 0, "dataset": uids, "mq": values})
+    found = compared(sets)["full"]
+    assert (found["mean"], found["per_seed"]) == (exact, [exact])
