@@ -1,5 +1,7 @@
 #include "meteor.hpp"
 
+#include <algorithm>
+
 namespace revolion {
 namespace {
 
@@ -15,7 +17,7 @@ Meteor::Meteor(std::shared_ptr<const MeteorData> data, MeteorWords::IsFunction i
 
 MeteorStatistics Meteor::best(std::string_view answer, const std::string_view* references,
                               std::size_t count) {
-  if (words_.size() > kMeteorCacheWords) words_.clear();
+  if (words_.is_full()) words_.clear();
   read_answer(answer);
   MeteorStatistics best;
   double best_score = -1;

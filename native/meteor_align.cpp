@@ -88,6 +88,8 @@ void MeteorAligner::extend(const MeteorCandidates& candidates, std::uint32_t pla
     extend_path(candidates, place, parent);
 }
 
+// An open chunk counts once it closes: at a match elsewhere, at a skip, or at the end. A path that
+// is inside a phrase of the reference passes.
 void MeteorAligner::extend_path(const MeteorCandidates& candidates, std::uint32_t place,
                                 std::uint32_t parent) {
   const Path& path = paths_[parent];

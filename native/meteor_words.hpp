@@ -1,6 +1,6 @@
 // What METEOR knows of a word, looked up once and kept: an answer and its references share most of
 // their words, and so do the answers of a data set. The cache is bounded: it is emptied between two
-// answers when it holds more than kMeteorCacheWords words.
+// answers when it is_full().
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace revolion {
 
-constexpr std::size_t kMeteorCacheWords = 1 << 15;
+constexpr std::size_t kMeteorCacheWords = 1 << 15, kMeteorCacheBytes = 1 << 21;
 
 struct MeteorWord {
   std::uint32_t hash = 0;  // Java's String.hashCode: METEOR compares words and stems by it, so
@@ -41,6 +41,9 @@ class MeteorWords {
   const MeteorWord& operator[](std::uint32_t index) const { return words_[index]; }
   std::size_t size() const { return words_.size(); }
   const std::uint32_t* synsets() const { return synsets_.data(); }
+  bool is_full() const {
+    return words_.size() > kMeteorCacheWords || texts_.size() > kMeteorCacheBytes;
+  }
   void clear();
 
  private:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revolion.errors import MissingExtraError
-from revolion.metrics import resources
+from revolion.metrics import language
 from revolion.metrics._native import Meteor, stem_english
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -37,7 +37,7 @@ texts = st.one_of(
 def meteor() -> Meteor:
     """METEOR with its data, among them the non-breaking prefixes."""
     try:
-        return Meteor(str(resources.meteor_data()))
+        return Meteor(str(language.meteor_data()))
     except MissingExtraError as error:
         pytest.skip(str(error))
 

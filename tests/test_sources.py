@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def listed(*arguments: Any) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def write(folder: Path, name: str, rows: Sequence[Any]) -> Path:
+def write(folder: Path, name: str, rows: Any) -> Path:
     path = folder / name
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -61,10 +61,10 @@ REPLACEMENTS = {
     "because of": "owing to", "in order to": "so as to", "car": "automobile", "boat": "ship",
     "boats": "vessels", "men": "people", "woman": "lady", "child": "kid", "children": "kids",
     "running": "jogging", "next to": "beside", "near": "close to", "at the side of": "alongside",
-    "not be possible": "be impossible", "it is necessary to": "we must", "most of": "the majority of",
+    "not be possible": "be impossible", "it is necessary to": "we must", "most of": "the bulk of",
     "take into account": "consider", "road": "street", "doctor": "physician", "bought": "purchased",
     "said that": "stated that", "finish": "complete", "picture": "image", "pictures": "images",
-    "on the other hand": "however", "looking at": "watching", "shows": "indicates", "fell": "fallen",
+    "on the other hand": "however", "looking at": "watching", "shows": "indicates", "fell": "sank",
     "bicycle": "bike", "has": "possesses", "small": "little", "are very": "is quite",
 }  # fmt: skip
 INFLECTIONS = {"holding": "holds", "dogs": "dog", "opened": "opening", "cyclist": "cycling",
@@ -81,8 +81,8 @@ EDGES: tuple[Case, ...] = (
     ("the|||cat", ["the cat", "thecat"]), ("the ||| cat", ["the cat"]), ("|||", ["cat"]),
     ("a||||b", ["a |b"]), ("x", ["a|||||x"]), ("x|", ["x"]), ("a cat", ["|||a ||| cat", "cat"]),
     ("al", ["c."]), ("al c.", ["c. al"]), ("k. il", ["il k."]), ("al pacino", ["c. pacino"]),
-    ("at al 's", ["at c. 's"]), ("al is c.", ["aluminium is al"]),
-    ("geese went better", ["goose go good"]), ("axes and bases", ["axis and base", "axe and basis"]),
+    ("at al 's", ["at c. 's"]), ("al is c.", ["aluminium is al"]), ("aÿ", ["bà"]),
+    ("geese went better", ["goose go good"]), ("axes and bases", ["axis and base", "axe, basis"]),
     ("glasses", ["glass"]), ("glasses", ["spectacles"]), ("men and women", ["man and woman"]),
     ("boxes", ["box"]), ("buzzes and churches", ["buzz and church"]), ("ponies", ["pony"]),
     ("faster and fastest", ["fast and fast"]), ("a fistful", ["a fist"]), ("a boss", ["a bos"]),
@@ -138,7 +138,9 @@ def sentences(coin: random.Random, count: int) -> Iterator[Case]:
 def puzzles(coin: random.Random, count: int) -> Iterator[Case]:
     """Few words over and over: ties, chunks, function words and more paths than the beam holds."""
     for _ in range(count):
-        words = coin.sample(["the", "of", "big", "large", "run", "running", "al", "c.", "x", "y"], 4)
+        words = coin.sample(
+            ["the", "of", "big", "large", "run", "running", "al", "c.", "x", "y"], 4
+        )
         length = coin.choice([4, 8, 16, 40])
         answer, reference = (coin.choices(words, k=coin.randint(2, length)) for _ in range(2))
         yield " ".join(answer), [" ".join(reference)]

@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from revolion.metrics import language
 from revolion.resources import cache_folder, gpus
 from revolion.store import versions
 
 
 def examine() -> dict[str, Any]:
-    """Versions, processors, memory in bytes, GPUs and whether the cache folder can be written."""
+    """Versions, processors, memory in bytes, GPUs, a writable cache and METEOR's data in it."""
     cache = cache_folder()
     return {
         **versions(),
@@ -21,7 +22,17 @@ def examine() -> dict[str, Any]:
         "gpus": len(gpus()),
         "cache": str(cache),
         "cache_writable": _writable(cache),
+        "meteor_data": _meteor_data(),
     }
+
+
+def _meteor_data() -> str:
+    file = language.cached_file()
+    if file.exists():
+        return str(file) if language.intact(file) else f"{file} is damaged: delete it"
+    if language.available():
+        return "made at the first use"
+    return "pip install 'revolion[meteor]'; without it there is metrics.meteor: exact+stem"
 
 
 def _writable(folder: Path) -> bool:

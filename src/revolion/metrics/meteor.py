@@ -2,7 +2,7 @@
 
 Banerjee & Lavie (2005), Denkowski & Lavie (2011, 2014), with the parameters and options that
 pycocoevalcap runs it with. The native core aligns and scores. ``full`` has all four stages, with
-the data of the original (see `resources`); ``exact+stem`` needs no data, has a list of function
+the data of the original (see `language`); ``exact+stem`` needs no data, has a list of function
 words of its own, and another name in every signature.
 """
 
@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from revolion.metrics import resources
+from revolion.metrics import language
 from revolion.metrics._native import Meteor, meteor_scores
 
 NAMES = ("meteor",)
@@ -62,7 +62,7 @@ numbers, 'no', 'not', and prepositions of place such as 'above' or 'behind'."""
 def aligner(kind: str) -> Meteor:
     """The native METEOR of one of ``KINDS``. Raises MissingExtraError without the data it needs."""
     if kind == "full":
-        return Meteor(str(resources.meteor_data()))
+        return Meteor(str(language.meteor_data()))
     return Meteor(sorted(FUNCTION_WORDS))
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from revolion.digests import digest_of_file
 from revolion.errors import DataError, MissingExtraError, StoreError
 from revolion.metrics._native import METEOR_FORMAT, MeteorCompiler
+from revolion.resources import cache_folder
 
 PACKAGE = "pycocoevalcap"
 SOURCES = {
@@ -39,15 +40,15 @@ _LISTS = {
 _PIECE = 1 << 20
 
 
-def cache_folder() -> Path:
-    """Where this package keeps what it made once for this user: `$XDG_CACHE_HOME/revolion`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "revolion"
-
-
 def cached_file() -> Path:
     """Where the compiled data lies once it is made."""
     made_of = hashlib.sha256("".join(SOURCES.values()).encode()).hexdigest()[:12]
     return cache_folder() / f"meteor-1.5-en-{made_of}-v{METEOR_FORMAT}.bin"
+
+
+def available() -> bool:
+    """Whether the package with the sources is installed."""
+    return importlib.util.find_spec(PACKAGE) is not None
 
 
 def meteor_data() -> Path:
