@@ -420,11 +420,28 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_finishes(tmp_path: Path) -> N
     assert json.loads(again.stdout)["datasets"] == list(NAMES)
 
 
+BUSY = """
+import time
+from revolion.cli import main
+from revolion.models.fake import FakeVLM
+
+def answer(*arguments, **named):
+    print("answering", flush=True)
+    time.sleep(300)
+
+FakeVLM.answer = answer
+main()
+"""
+"""The command with a model that is in the middle of a batch for minutes, and says so."""
+
+
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
-    # An answering unit takes many seconds, so the clean stop can not win the race.
-    study = write_slow_study(tmp_path, rows=2500, batch_size=4000, shard=1)
-    with answering(study) as process:
+    study = write_slow_study(tmp_path, rows=30, batch_size=10, shard=1)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", BUSY, "run", str(study)], **pipes) as process:
+        assert process.stdout is not None
         assert process.stderr is not None
+        assert process.stdout.readline() == "answering\n"
         process.send_signal(signal.SIGINT)
         assert "a second Ctrl-C stops at once" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
