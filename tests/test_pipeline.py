@@ -404,7 +404,8 @@ def test_dead_workers_fail_their_unit_unless_the_run_was_stopped(
     study, store = make_study(), Store(tmp_path)
     units = pipeline.intake_units(study)
     scheduler = pipeline.Scheduler(study, store, Dead(at_once), lambda _: None)
-    with pytest.raises(BackendError, match=r"intake \w+: its worker process died"):
+    told = r"intake \w+: its worker process died, most likely out of memory; in a script, too"
+    with pytest.raises(BackendError, match=told):
         scheduler.run(units)
     store.clear_stop()
     dead = Dead(at_once, store.request_stop)
