@@ -541,8 +541,8 @@ def test_another_content_is_another_model_and_the_old_one_goes_first(
     shutil.copytree(tiny_base, tmp_path, dirs_exist_ok=True)
     base = models.find(str(tmp_path))
     study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
-    held = weakref.ref(models.load(base, study))
-    assert models.load(base, study) is held()
+    held = weakref.ref(models.load(base, study, study.tuning))
+    assert models.load(base, study, study.tuning) is held()
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"changed": True}))
     alive: list[bool] = []
@@ -553,7 +553,7 @@ def test_another_content_is_another_model_and_the_old_one_goes_first(
         return kind(*args)
 
     monkeypatch.setattr(models, "_class", lambda _: load_anew)
-    assert models.load(base, study) is models.load(base, study)
+    assert models.load(base, study, study.tuning) is models.load(base, study, study.tuning)
     assert alive == [False]
     models._loaded.clear()
 

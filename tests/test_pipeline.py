@@ -182,6 +182,23 @@ def test_another_share_renews_the_arms_that_hold_other_samples(
     assert not any("arm-full" in key for key in new)
 
 
+def test_arms_may_be_tuned_in_another_way_than_the_grid(
+    make_study: StudyMaker, tmp_path: Path, tiny_base: Path
+) -> None:
+    how = {"steps": 1, "batch_size": 2}
+    study = make_study(
+        ("apple", "brick"),
+        base=str(tiny_base),
+        tuning=how,
+        verify={"arms": ["full"], "seeds": 1, "tuning": how | {"trainable": ["lm_head"]}},
+        answering={"max_new_tokens": 2},
+    )
+    summary = revolion.run(study, tmp_path / "run")
+    assert all("projector" in name for name in summary["trainable"])
+    assert {name.rpartition(".")[2] for name in summary["verification_trainable"]} == {"weight"}
+    assert all("lm_head" in name for name in summary["verification_trainable"])
+
+
 def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path) -> None:
     run, to = tmp_path / "run", tmp_path / "smaller"
     with pytest.raises(SettingsError, match="no scores yet"):
@@ -404,7 +421,8 @@ def test_dead_workers_fail_their_unit_unless_the_run_was_stopped(
     study, store = make_study(), Store(tmp_path)
     units = pipeline.intake_units(study)
     scheduler = pipeline.Scheduler(study, store, Dead(at_once), lambda _: None)
-    with pytest.raises(BackendError, match=r"intake \w+: its worker process died"):
+    told = r"intake \w+: its worker process died, most likely out of memory; in a script, too"
+    with pytest.raises(BackendError, match=told):
         scheduler.run(units)
     store.clear_stop()
     dead = Dead(at_once, store.request_stop)

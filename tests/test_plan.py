@@ -104,7 +104,7 @@ def test_another_selection_renews_the_arms_that_draw_otherwise_by_it() -> None:
 
 def test_before_the_selection_arms_are_as_large_as_it_may_make_them() -> None:
     def steps(**refine: Any) -> set[int]:
-        given = study(refine=refine, tuning={"batch_size": 1}, verify={"epochs": 1, "seeds": 1})
+        given = study(refine=refine, verify={"tuning": {"batch_size": 1, "epochs": 1}, "seeds": 1})
         return {unit.work for unit in plan(given) if unit.title.startswith("tune arm-bottom")}
 
     assert steps(keep=0.25) == {30}
@@ -113,7 +113,7 @@ def test_before_the_selection_arms_are_as_large_as_it_may_make_them() -> None:
 
 
 def test_arms_of_a_selection_are_as_large_as_it_made_them() -> None:
-    given = study(tuning={"batch_size": 1}, verify={"epochs": 1, "seeds": 2})
+    given = study(verify={"tuning": {"batch_size": 1, "epochs": 1}, "seeds": 2})
     sizes = {u.names[0]: u.work for u in plan(given, draws=drawn()) if u.title.startswith("tune a")}
     assert (sizes["arm-full-0"], sizes["arm-random-1"]) == (120, 20)
 
@@ -174,6 +174,14 @@ def test_no_arms_no_verification() -> None:
     assert "refine all" in titles
 
 
+def test_how_the_arms_are_tuned_is_no_concern_of_the_grid() -> None:
+    before = keys(study(), draws=drawn())
+    after = keys(study(verify={"seeds": 2, "tuning": {"trainable": "all"}}), draws=drawn())
+    new = renewed(before, after)
+    assert {title for title in new if "arm" not in title} == {"verify all"}
+    assert {title for title in (unit.title for unit in before.values()) if "arm" in title} <= new
+
+
 def test_arms_take_equal_steps_unless_told_otherwise() -> None:
     def steps(**sections: Any) -> dict[str, int]:
         units = plan(study(**sections))
@@ -181,6 +189,9 @@ def test_arms_take_equal_steps_unless_told_otherwise() -> None:
 
     assert set(steps(tuning={"steps": 9}).values()) == {9}
     assert set(steps(tuning={"epochs": 2, "batch_size": 10}).values()) == {24}
-    epochs = steps(verify={"epochs": 1, "seeds": 1}, tuning={"batch_size": 10})
+    own = {"batch_size": 5}
+    assert set(steps(tuning={"steps": 9}, verify={"tuning": own | {"steps": 7}}).values()) == {7}
+    assert set(steps(tuning={"steps": 9}, verify={"tuning": own}).values()) == {24}
+    epochs = steps(verify={"tuning": {"epochs": 1, "batch_size": 10}})
     assert epochs["arm-full-0"] == 12
     assert epochs["arm-refined-0"] == 6

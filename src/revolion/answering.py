@@ -24,6 +24,7 @@ from revolion.jobs import Job
 from revolion.models import VLM, Answer
 from revolion.resources import peak_memory, release_memory
 from revolion.samples import Question
+from revolion.settings import TuningSettings
 from revolion.tables import SampleTable, write_table
 
 ANSWERS = "answers.parquet"
@@ -69,7 +70,8 @@ def answer(job: Job) -> None:
     settings = job.study.answering
     part = pl.read_parquet(job.source("part"))
     roots = {dataset.name: str(dataset.images) for dataset in job.study.datasets}
-    model = models.load(models.find(job.study.base, job.study.revision), job.study)
+    adaptation = TuningSettings.model_validate(job.unit.params["adaptation"])
+    model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
     questions = list(chain.from_iterable(s.questions() for s in SampleTable(part, roots)))
     batches = _cut(arranged(model, questions), settings.batch_size)
     model.load_tuned(job.source("tuned"))

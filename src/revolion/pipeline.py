@@ -240,7 +240,10 @@ class Scheduler:
             _log.error("%s: %s", unit.title, error)
             return error
         except BrokenProcessPool:
-            problem = "its worker process died, most likely out of memory"
+            problem = (
+                "its worker process died, most likely out of memory; in a script, too, where the"
+                " run does not stand behind `if __name__ == '__main__':`"
+            )
             return _DeadWorkerError(problem, unit.title, self._store.root / results.LOG)
         except Exception as error:
             _log.exception("%s failed", unit.title)

@@ -31,8 +31,12 @@ VERSIONS = {
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
 
-_WITHOUT_EFFECT = {"checkpoint_every", "shard"}
-"""Settings of any section that say how often work is saved."""
+_WITHOUT_EFFECT: Any = {
+    "checkpoint_every": True,
+    "shard": True,
+    "tuning": {"checkpoint_every": True},
+}
+"""Settings of any section that say how often work is saved, in pydantic's form."""
 
 STAGES = tuple(VERSIONS)
 """The stages in the order in which a study goes through them."""
@@ -196,12 +200,13 @@ class _Planner:
         """Tune on every data set; let each model answer and be scored on every data set."""
         tunings = {name: self.tune(name) for name in self.study.names}
         yield from tunings.values()
+        how = self.study.tuning
         for tuned_on, tuning in tunings.items():
             for asked in self.study.names:
                 # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
                 sides = ("evaluation",) if asked == tuned_on else ("evaluation", "train")
                 for side in sides:
-                    yield from self.answered_and_scored(tuning, (tuned_on,), asked, side)
+                    yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
 
     def tune(self, name: str) -> Unit:
         part = self.parts[name, "train"]
@@ -215,12 +220,13 @@ class _Planner:
         return Unit("tune", (name,), params, (), {"train": part.path}, work, gpus=1)
 
     def answered_and_scored(
-        self, tuning: Unit, model: tuple[str, ...], asked: str, side: str
+        self, tuning: Unit, how: TuningSettings, model: tuple[str, ...], asked: str, side: str
     ) -> Iterator[Unit]:
         part = self.parts[asked, side]
         names = (*model, f"{asked}-{side}")
         params = {
             "model": self.model,
+            "adaptation": how.adaptation(),
             "answering": _dump(self.study.answering),
             "content": part.content,
         }
@@ -274,7 +280,7 @@ class _Planner:
         tuning = Unit("tune", names, params, (), sources, budget.steps_for(draw.samples), gpus=1)
         yield tuning
         for asked in self.study.names:
-            yield from self.answered_and_scored(tuning, names, asked, "evaluation")
+            yield from self.answered_and_scored(tuning, budget, names, asked, "evaluation")
 
     def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
@@ -285,12 +291,13 @@ class _Planner:
 def arm_tuning(study: Study, total: int) -> TuningSettings:
     """The tuning settings of every verification arm, ``total`` being the full merge's samples.
 
-    Arms take equally many steps unless `verify.epochs` asks for equally many passes.
+    Arms take equally many steps unless `verify.tuning.epochs` asks for equally many passes.
     """
-    steps, epochs = study.verify.steps, study.verify.epochs
-    if steps is None and epochs is None:
-        steps = study.tuning.steps_for(total)
-    return study.tuning.model_copy(update={"steps": steps, "epochs": epochs})
+    own = study.verify.tuning
+    if own is not None and own.epochs is not None:
+        return own
+    settings = own or study.tuning
+    return settings.model_copy(update={"steps": settings.steps_for(total), "epochs": None})
 
 
 def _dump(section: Section) -> dict[str, Any]:

@@ -100,18 +100,19 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
     grid = pl.read_parquet(folder / "mq.parquet")
     cells = {(row["tuned_on"], row["evaluated_on"]): row["mq"] for row in grid.to_dicts()}
     dq = pl.read_parquet(folder / "dq.parquet").to_dicts()
-    verified = any(unit.stage == "verify" for unit in units)
+    arms = study.verify.arms
     return {
         "name": study.name,
         "datasets": names,
         "mq": [[cells[tuned_on, asked] for asked in names] for tuned_on in names],
         "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
-        "verification": compared(pl.read_parquet(folder / VERIFICATION)) if verified else None,
+        "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
         "counts": _counts(study, store, units, parts),
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(study)),
-        "trainable": _trainable(store, units),
+        "trainable": _trainable(store, units, names[0]),
+        "verification_trainable": _trainable(store, units, f"arm-{arms[0]}-0") if arms else None,
         "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
     }
@@ -169,8 +170,8 @@ def _licences(study: Study) -> dict[str, str | None]:
     return {dataset.name: dataset.licence for dataset in study.datasets}
 
 
-def _trainable(store: Store, units: Sequence[Unit]) -> dict[str, int]:
-    tuning = next(unit for unit in units if unit.stage == "tune")
+def _trainable(store: Store, units: Sequence[Unit], model: str) -> dict[str, int]:
+    tuning = next(unit for unit in units if unit.stage == "tune" and unit.names == (model,))
     names: dict[str, int] = json.loads((store.folder(tuning.key) / TRAINABLE).read_text())
     return names
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -107,6 +107,10 @@ class TuningSettings(Section):
             )
         return self
 
+    def adaptation(self) -> dict[str, Any]:
+        """What decides which parameters are tuned: the values of `trainable` and `lora`."""
+        return self.model_dump(include={"trainable", "lora"})
+
     def steps_for(self, samples: int) -> int:
         """The optimiser steps over a train part of this many samples, at least 1."""
         if self.steps is not None:
@@ -165,15 +169,12 @@ class VerifySettings(Section):
         ("full", "refined", "random", "bottom"), description="which arms; [] for none"
     )
     seeds: Count = Field(3, description="tunings per arm")
-    steps: Count | None = Field(None, description="optimiser steps of every arm")
-    epochs: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="passes over each arm's own samples; default: as in tuning"
+    tuning: TuningSettings | None = Field(
+        None, description="how the arms are tuned, with the keys of tuning; default: as the grid is"
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> VerifySettings:
-        if self.steps is not None and self.epochs is not None:
-            raise ValueError("steps and epochs exclude each other: give one")
         if len(set(self.arms)) != len(self.arms):
             raise ValueError("an arm is listed twice")
         return self

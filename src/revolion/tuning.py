@@ -31,7 +31,7 @@ def tune(job: Job) -> None:
     samples, settings = _material(job)
     seed = seed_of(job.study.seed, *job.unit.names)
     order = course(len(samples), settings.steps_for(len(samples)), settings.batch_size, seed)
-    model = models.load(models.find(job.study.base, job.study.revision), job.study)
+    model = models.load(models.find(job.study.base, job.study.revision), job.study, settings)
     job.log({"samples": len(samples), "steps": len(order) // settings.batch_size})
     model.fit(_Ordered(samples, order), settings, job.folder, seed=seed, log=job.log, stop=job.stop)
     model.save_tuned(job.folder)

@@ -147,20 +147,20 @@ def find(base: str, revision: str | None = None, *, download: bool = False) -> B
     return _from_hub(base, revision, download)
 
 
-def load(base: Base, study: Study) -> VLM:
+def load(base: Base, study: Study, tuning: TuningSettings) -> VLM:
     """The base model, ready to be tuned or asked; the same object as long as nothing changes.
 
-    Raises ModelError where the folder holds no usable model or processor, or where the trainable
-    set matches no parameter.
+    Arguments: ``tuning`` says which parameters are tuned, or were: the grid's settings or the
+    arms'. Raises ModelError where the folder holds no usable model or processor, or where the
+    trainable set matches no parameter.
     """
-    trainable = study.tuning.model_dump_json(include={"trainable", "lora"})
+    adaptation = digest(tuning.adaptation())
     pixels, seed = study.images.max_pixels, study.seed
-    key = (base, base.fingerprint(), study.compute, trainable, pixels, seed)
+    key = (base, base.fingerprint(), study.compute, adaptation, pixels, seed)
     if key not in _loaded:
         _loaded.clear()  # first, for two bases may not fit beside each other
         release_memory()
-        settings = TuningSettings.model_validate_json(trainable)
-        _loaded[key] = _class(base.kind)(base.folder, study.compute, settings, pixels, seed)
+        _loaded[key] = _class(base.kind)(base.folder, study.compute, tuning, pixels, seed)
     return _loaded[key]
 
 
