@@ -80,15 +80,16 @@ void write_counts(const PairCounts& counts, double* column, std::size_t stride) 
   put(counts.rouge.f1);
 }
 
-Doubles<2> count(nb::handle answers, nb::handle references, const MeteorKind& meteor, bool tokenize,
-              std::size_t threads) {
+/// Without `meteor` its counts are 0.
+Doubles<2> count(nb::handle answers, nb::handle references, const MeteorKind* meteor, bool tokenize,
+                 std::size_t threads) {
   const Pairs pairs(answers, references);
   auto result = doubles(kColumns, pairs.size());
   double* data = result.data();
   {
     const nb::gil_scoped_release release;
     for_each_parallel(pairs.size(), threads, [&] {
-      auto scorer = std::make_shared<PairScorer>(tokenize, meteor.make());
+      auto scorer = std::make_shared<PairScorer>(tokenize, meteor ? meteor->make() : nullptr);
       return [&, scorer](std::size_t i) {
         write_counts(scorer->score(pairs[i]), data + i, pairs.size());
       };
@@ -162,7 +163,8 @@ NB_MODULE(_native, module) {
            },
            "piece"_a)
       .def("finish", &MeteorCompiler::finish, "path"_a, nb::call_guard<nb::gil_scoped_release>());
-  module.def("count", &count, "answers"_a.none(), "references"_a.none(), "meteor"_a, "tokenize"_a, "threads"_a);
+  module.def("count", &count, "answers"_a.none(), "references"_a.none(), "meteor"_a.none(),
+             "tokenize"_a, "threads"_a);
   module.def("meteor_scores", &meteor_scores, "statistics"_a);
   module.def("tokenize_ptb", &tokenize_all, "texts"_a.none(), "threads"_a = 1);
   module.def("stem_english", &stem, "word"_a);

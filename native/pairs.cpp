@@ -31,7 +31,8 @@ PairCounts PairScorer::score(const Pair& pair) {
     split_at_blanks(references_[i], words_);
     subsequences_.add_reference(words_);
   }
-  const auto meteor = meteor_->best(answer, references_.data(), references_.size());
+  MeteorStatistics meteor;
+  if (meteor_) meteor = meteor_->best(answer, references_.data(), references_.size());
   return {ngrams_.end(), meteor, subsequences_.end()};
 }
 

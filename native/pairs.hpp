@@ -29,7 +29,7 @@ struct PairCounts {
 /// Scores pair after pair; one instance a thread.
 class PairScorer {
  public:
-  /// `tokenize`: texts are raw and become Penn Treebank tokens first. `meteor` is what scores METEOR.
+  /// `tokenize`: texts are raw and become Penn Treebank tokens first. `meteor` scores METEOR, if given.
   PairScorer(bool tokenize, std::unique_ptr<Meteor> meteor);
 
   PairCounts score(const Pair& pair);

@@ -95,9 +95,7 @@ def rate(
     }
 
 
-def summed_up(
-    tally: Tally, preset: str, replicates: int, seed: int
-) -> dict[str, dict[str, Any]]:
+def summed_up(tally: Tally, preset: str, replicates: int, seed: int) -> dict[str, dict[str, Any]]:
     """Corpus scores and means with 95 % bootstrap intervals over the blocks of pairs."""
     draws = np.concatenate(list(_draws(tally, replicates, seed)))
     whole = np.hstack([tally.statistics, tally.values]).sum(axis=0)

@@ -26,11 +26,11 @@ class MeteorCompiler:
 def count(
     answers: Sequence[str],
     references: Sequence[Sequence[str]],
-    meteor: Meteor,
+    meteor: Meteor | None,
     tokenize: bool,
     threads: int,
 ) -> NDArray[np.float64]:
-    """float64[35, n]: the statistics of BLEU, METEOR and ROUGE-L, in the modules' order."""
+    """float64[35, n]: the statistics of BLEU, METEOR (0 without) and ROUGE-L, in their order."""
 
 def meteor_scores(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64[n] of float64[n, 23]."""
