@@ -29,10 +29,12 @@ from revolion.errors import (
     DeviceMemoryError,
     ImageError,
     InterruptedRun,
+    MissingExtraError,
     RevolionError,
     SettingsError,
     StoreError,
 )
+from revolion.metrics import language, meteor
 from revolion.models.fake import FakeVLM
 from revolion.samples import ImageRef, Question, Sample
 from revolion.settings import DatasetSettings, SplitSettings, Study
@@ -639,6 +641,21 @@ def test_auto_is_settled_before_it_names_a_unit(
     monkeypatch.setattr(pipeline, "_torch_sees_gpus", lambda: True)
     assert pipeline.settled(study).compute.device == "cuda"
     assert pipeline.settled(study).compute.dtype == "bfloat16"
+
+
+def test_missing_language_data_stop_before_any_work(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Path:
+        raise MissingExtraError("METEOR", "meteor")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(language, "_sources", missing)
+    meteor.aligner.cache_clear()
+    with pytest.raises(MissingExtraError):
+        revolion.run(make_study(), tmp_path / "run")
+    assert not titles(tmp_path / "run")
+    revolion.run(make_study(metrics={"meteor": "exact+stem"}), tmp_path / "run")
 
 
 def test_results_are_published_once(make_study: StudyMaker, tmp_path: Path) -> None:

@@ -171,11 +171,7 @@ def report(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> 
 
 
 @app.command(
-    epilog=_example(
-        "revolion score answers.jsonl --answer answer --reference references",
-        "revolion score results.json captions_val2014.json --to scores.parquet",
-        "revolion score answers.txt references.txt",
-    )
+    epilog=_example("revolion score pairs.jsonl --to scores.parquet", "revolion score a.txt b.txt")
 )
 def score(
     answers: Annotated[

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from revolion.metrics import language
-from revolion.resources import cache_folder, gpus
+from revolion.resources import cache_folder, gpus, processors
 from revolion.store import versions
 
 
@@ -17,7 +17,7 @@ def examine() -> dict[str, Any]:
     cache = cache_folder()
     return {
         **versions(),
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": processors(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": len(gpus()),
         "cache": str(cache),
@@ -29,7 +29,9 @@ def examine() -> dict[str, Any]:
 def _meteor_data() -> str:
     file = language.cached_file()
     if file.exists():
-        return str(file) if language.intact(file) else f"{file} is damaged: delete it"
+        return (
+            str(file) if language.intact(file) else f"{file} is damaged; the next use makes it anew"
+        )
     if language.available():
         return "made at the first use"
     return "pip install 'revolion[meteor]'; without it there is metrics.meteor: exact+stem"

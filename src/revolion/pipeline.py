@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from revolion import backends, jobs, models, plan, results
+from revolion import backends, jobs, metrics, models, plan, results
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
 from revolion.intake import content, source_digest, stale
 from revolion.jobs import Job
@@ -70,7 +70,8 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     store, study = Store(folder), settled(study)
     with store.locked(), _logged(folder), stoppable(store), _backend(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
-        # Before the data, which may take hours: a base that is not there should not wait for them.
+        # Before the data, which may take hours: what is not there should not wait for them.
+        metrics.prepare(study.metrics.meteor)
         base = models.find(study.base, study.revision, download=True).fingerprint()
         first, parts = prepare(study, store, scheduler.run)
         grid = plan.grid(study, parts, base)

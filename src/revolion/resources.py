@@ -27,6 +27,13 @@ def gpus() -> tuple[str, ...]:
     return tuple(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
+def processors() -> int:
+    """How many processors this process may use; those of the machine where that is not told."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def cache_folder() -> Path:
     """Where this user's programs keep what they could make anew; it may not be there yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "revolion"

@@ -8,7 +8,6 @@ everything that changes a number: the variant, its parameters, the tokenizer, th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from revolion.errors import SettingsError
 from revolion.metrics import bleu, rouge
 from revolion.metrics import meteor as _meteor
 from revolion.metrics._native import count
+from revolion.resources import processors
 
 __all__ = [
     "COMPONENTS",
@@ -31,6 +31,7 @@ __all__ = [
     "Scores",
     "corpus_from_statistics",
     "corpus_score",
+    "prepare",
     "score",
     "signature",
 ]
@@ -96,6 +97,15 @@ class Scores(Mapping[str, Floats]):
         return len(self.values_by_name)
 
 
+def prepare(meteor: str = "full") -> None:
+    """Make whatever the first `score` of this kind of METEOR would make, which may take seconds.
+
+    Raises SettingsError for an unknown kind, and what `score` raises where its data is missing.
+    """
+    _named(_meteor.SIGNATURES, meteor, "meteor")
+    _meteor.aligner(meteor)
+
+
 def score(
     answers: Sequence[str],
     references: Sequence[Sequence[str]],
@@ -117,7 +127,7 @@ def score(
     """
     weights = _named(PRESETS, preset, "preset")
     described = signature(tokenizer, preset, meteor=meteor)
-    workers = threads or len(os.sched_getaffinity(0))
+    workers = threads or processors()
     aligner = _meteor.aligner(meteor)
     counts = count(answers, references, aligner, tokenizer == "ptb", workers)
     statistics: dict[str, NDArray[Any]] = {"segments": np.ones(counts.shape[1], dtype=np.int64)}

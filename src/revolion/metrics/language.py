@@ -52,17 +52,18 @@ def available() -> bool:
 
 
 def meteor_data() -> Path:
-    """The compiled data; the first use on a machine makes it, in some seconds.
+    """The compiled data, checked by digest; the first use on a machine makes it, in some seconds.
 
-    Several processes may ask at once: one makes it, the others wait. Raises MissingExtraError where
+    Several processes may ask at once: one makes it, the others wait. A damaged file is made anew.
+    Raises MissingExtraError where
     the package with the sources is not installed, DataError where its files are not the known ones,
     StoreError where the cache can't be written.
     """
     path = cached_file()
-    if not path.exists():
+    if not intact(path):
         folder = _sources()
         with _making(path):
-            if not path.exists():
+            if not intact(path):
                 _compile(folder, path)
     return path
 
@@ -83,7 +84,7 @@ def _sources() -> Path:
     """The package's folder with METEOR's files, found without importing it, digests checked."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
-        raise MissingExtraError("METEOR with synonyms and paraphrases", "meteor")
+        raise MissingExtraError("METEOR (but for its kind exact+stem)", "meteor")
     folder = Path(found.submodule_search_locations[0]) / "meteor"
     for name, expected in SOURCES.items():
         file = folder / name
