@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="per data set; default: the demo's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
+    parser.add_argument("--sq", choices=SQ_KINDS, help="the kind that selects; default: the demo's")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     file = demo.make(
@@ -45,7 +46,9 @@ def main() -> None:
     )
     study = revolion.load(file)
     verify = study.verify.model_copy(update={"seeds": given.seeds})
-    summary = revolion.run(study.model_copy(update={"verify": verify}), given.folder / "run")
+    quality = study.quality.model_copy(update={"sq": given.sq or study.quality.sq})
+    study = study.model_copy(update={"verify": verify, "quality": quality})
+    summary = revolion.run(study, given.folder / "run")
     show_detection(given.folder, study)
     show_arms(summary)
 

@@ -155,14 +155,16 @@ def test_mq_matrix_names_the_cell_at_fault() -> None:
 def test_sq_equals_the_slow_reference(home: int | None) -> None:
     values = np.random.default_rng(5).uniform(size=(4, 7))
     dq = np.array([0.5, 0.1, 0.9, 0.3])
-    cross, weighted = [], []
+    cross, weighted, best = [], [], []
     for sample in range(7):
         models = [model for model in range(4) if model != home]
         cross.append(sum(values[model][sample] for model in models) / len(models))
         total = sum(dq[model] * values[model][sample] for model in models)
         weighted.append(total / sum(dq[model] for model in models))
+        best.append(max(values[model][sample] for model in models))
     np.testing.assert_allclose(quality.sq(values, home, dq), cross, rtol=1e-14)
     np.testing.assert_allclose(quality.sq(values, home, dq, "weighted"), weighted, rtol=1e-14)
+    assert quality.sq(values, home, dq, "best").tolist() == best
 
 
 def test_the_home_model_has_no_say() -> None:
@@ -217,8 +219,8 @@ def test_sq_refuses_what_it_can_not_rate() -> None:
         quality.sq_weighted(values, 0, np.array([0.5]))
     with pytest.raises(ValueError, match="one number >= 0 per model"):
         quality.sq_weighted(values, 0, np.array([0.5, -0.1]))
-    with pytest.raises(SettingsError, match="no SQ kind 'best'; there are cross, weighted"):
-        quality.sq(values, 0, np.ones(2), "best")
+    with pytest.raises(SettingsError, match="no SQ kind 'worst'; there are cross, weighted, best"):
+        quality.sq(values, 0, np.ones(2), "worst")
 
 
 def test_importing_quality_needs_only_numpy() -> None:

@@ -25,7 +25,7 @@ VERSIONS = {
     "tune": 2,
     "answer": 2,
     "score": 2,
-    "grade": 2,
+    "grade": 3,
     "refine": 2,
     "verify": 2,
 }

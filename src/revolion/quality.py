@@ -165,8 +165,22 @@ def sq_weighted(values: Floats, home: int | None, dq: Floats) -> Floats:
     return np.asarray(weighted.sum(axis=0) / weights.sum())
 
 
+def sq_best(values: Floats, home: int | None = None) -> Floats:
+    """SQ(s) = the largest mq(s, T) over T != home: one model that confirms a sample is enough.
+
+    Arguments, errors and range as `sq_cross`. A model that does not know a sample's style or
+    ability says little of the sample, and here it can't lower the score.
+    """
+    others = _others(values, home)
+    return np.asarray(np.asarray(values, dtype=np.float64)[others].max(axis=0))
+
+
 SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = MappingProxyType(
-    {"cross": lambda values, home, dq: sq_cross(values, home), "weighted": sq_weighted}
+    {
+        "cross": lambda values, home, dq: sq_cross(values, home),
+        "weighted": sq_weighted,
+        "best": lambda values, home, dq: sq_best(values, home),
+    }
 )
 """The definitions of SQ by name, each taking (values, home, dq)."""
 

@@ -148,7 +148,7 @@ class QualitySettings(Section):
         "mean", description="plain, or relative to the home set"
     )
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
-    sq: Literal["cross", "weighted"] = Field("cross", description="the score that selects")
+    sq: Literal["cross", "weighted", "best"] = Field("cross", description="the score that selects")
 
 
 class RefineSettings(Section):

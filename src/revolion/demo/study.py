@@ -17,12 +17,13 @@ SETTINGS: dict[str, Any] = {
     "split": {"evaluation_share": 0.2},
     "tuning": {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
     "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
+    "quality": {"sq": "best"},
     "verify": {
         "seeds": 1,
         "tuning": {"trainable": "all", "steps": 120, "batch_size": 32, "learning_rate": 5e-4},
     },
 }
-"""What differs from the package's defaults; measured, see docs/base-model.md."""
+"""What differs from the package's defaults; measured, see README.md."""
 
 
 def make(
