@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 import pytest
 from PIL import Image
 
+from revolion import cli
 from revolion.settings import Study
 from revolion.studyfile import load
+
+from .helpers import NAMES, Command, Done, write_study
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>"
@@ -211,3 +216,42 @@ def make_study(tmp_path: Path) -> StudyMaker:
         return load(values | sections)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("images")
+    for number, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
+        Image.new("RGB", (16, 16), colour).save(folder / f"{number}.png")
+    return str(folder)
+
+
+@pytest.fixture
+def revolion(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Runs a command line in this process, from its words to its exit code.
+
+    Any exception that the command lets through would be a traceback; here it fails the test.
+    """
+    monkeypatch.setattr(cli, "_leave", sys.exit)  # it would take the test's own process with it
+    handlers = list(logging.getLogger("revolion").handlers)
+
+    def run(*words: object) -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["revolion", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capfd.readouterr()
+        return Done(int(ended.value.code or 0), captured.out, captured.err)
+
+    yield run
+    logging.getLogger("revolion").handlers[:] = handlers
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A study file of three small data sets, answered by the fake model."""
+    for offset, name in enumerate(NAMES):
+        write_dataset(tmp_path, name, offset=offset)
+    return write_study(tmp_path)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,66 +22,10 @@ from revolion import cli
 from revolion.studyfile import load
 
 from .conftest import write_dataset
+from .helpers import NAMES, Command, write_study
 
-NAMES = ("apple", "brick", "cloud")
 COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]  # type: ignore[union-attr]  # each is registered with a function
 REVOLION = [sys.executable, "-m", "revolion.cli"]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def revolion(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Command]:
-    """Runs a command line in this process, from its words to its exit code.
-
-    Any exception that the command lets through would be a traceback; here it fails the test.
-    """
-    monkeypatch.setattr(cli, "_leave", sys.exit)  # it would take the test's own process with it
-    handlers = list(logging.getLogger("revolion").handlers)
-
-    def run(*words: object) -> Done:
-        capfd.readouterr()
-        monkeypatch.setattr(sys, "argv", ["revolion", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        return Done(int(ended.value.code or 0), captured.out, captured.err)
-
-    yield run
-    logging.getLogger("revolion").handlers[:] = handlers
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """A study file of three small data sets, answered by the fake model."""
-    for offset, name in enumerate(NAMES):
-        write_dataset(tmp_path, name, offset=offset)
-    return write_study(tmp_path)
-
-
-def write_study(folder: Path, **changes: Any) -> Path:
-    """A study file of the data sets beside it; keywords replace its top-level keys."""
-    datasets = [{"name": name, "path": f"{name}.json", "images": "images"} for name in NAMES]
-    values = {
-        "base": "fake",
-        "datasets": datasets,
-        "split": {"evaluation_share": 0.3},
-        "tuning": {"steps": 2, "batch_size": 4},
-        "verify": {"seeds": 1},
-    }
-    file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump(values | changes))
-    return file
 
 
 def counts(stages: dict[str, dict[str, int]], key: str) -> int:
@@ -239,139 +180,6 @@ def test_doctor(revolion: Command) -> None:
     assert "processors" in revolion("doctor").out
     found = json.loads(revolion("doctor", "--json").out)
     assert {"python", "torch", "processors", "memory_bytes", "gpus", "cache_writable"} < set(found)
-
-
-def bad_key(folder: Path) -> None:
-    write_study(folder, tunning={"steps": 2})
-
-
-def bad_value(folder: Path) -> None:
-    write_study(folder, refine={"keep": 1.5})
-
-
-def bad_yaml(folder: Path) -> None:
-    (folder / "study.yaml").write_text("datasets: [")
-
-
-def no_data(folder: Path) -> None:
-    (folder / "apple.json").unlink()
-
-
-def wrong_root(folder: Path) -> None:
-    shutil.move(folder / "images", folder / "pictures")
-    (folder / "images").mkdir()
-
-
-def one_sample(folder: Path) -> None:
-    rows = json.loads((folder / "apple.json").read_text())
-    (folder / "apple.json").write_text(json.dumps(rows[:1]))
-
-
-def one_name(folder: Path) -> None:
-    datasets = [{"name": "apple", "path": f"{name}.json"} for name in ("apple", "brick")]
-    write_study(folder, datasets=datasets)
-
-
-def not_utf8(folder: Path) -> None:
-    (folder / "apple.json").write_bytes(b'[{"id": "\xff\xfe", "conversations": []}]')
-
-
-def only_empty_responses(folder: Path) -> None:
-    rows = json.loads((folder / "apple.json").read_text())
-    for row in rows:
-        row["conversations"][1]["value"] = ""
-    (folder / "apple.json").write_text(json.dumps(rows))
-
-
-def no_objects(folder: Path) -> None:
-    (folder / "apple.json").write_text(json.dumps([1, "two", None]))
-
-
-def no_base(folder: Path) -> None:
-    write_study(folder, base="./model")
-
-
-@pytest.mark.parametrize(
-    ("break_it", "message"),
-    [
-        (bad_key, "tunning: unknown key; did you mean 'tuning'?"),
-        (bad_value, "refine.keep: found 1.5; allowed: less than or equal to 1"),
-        (bad_yaml, "this is not YAML"),
-        (no_data, "apple.json: no such file"),
-        (wrong_root, "none of the 20 images is below the image root"),
-        (one_sample, "'apple'"),
-        (one_name, "two data sets are called 'apple'"),
-        (not_utf8, "UTF-8"),
-        (only_empty_responses, "none of its 20 rows can be used"),
-        (no_objects, "no format knows this file"),
-        (no_base, "there is no such folder"),
-    ],
-)
-def test_what_the_user_has_to_change_is_one_message_and_code_2(
-    revolion: Command, study: Path, break_it: Callable[[Path], None], message: str
-) -> None:
-    break_it(study.parent)
-    done = revolion("run", study)
-    assert (done.code, done.out) == (2, "")
-    assert message in done.err
-    assert done.err.count("error:") == 1, "told once"
-    assert "Traceback" not in done.err
-    assert not list(study.parent.glob("run/tune/**/done.json"))
-
-
-def test_a_base_without_processor(revolion: Command, study: Path, tiny_base: Path) -> None:
-    base = study.parent / "model"
-    base.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(tiny_base / name, base)
-    write_study(study.parent, base="./model")
-    done = revolion("run", study)
-    assert (done.code, done.out) == (2, "")
-    assert "its processor can't be loaded" in done.err
-    assert done.err.count("error:") == 1
-    assert not list(study.parent.glob("run/tune/**/done.json"))
-
-
-def test_single_bad_rows_are_set_aside_and_counted(revolion: Command, study: Path) -> None:
-    rows = json.loads((study.parent / "apple.json").read_text())
-    rows[0]["conversations"][1]["value"] = ""
-    rows[1] = "no object"
-    (study.parent / "apple.json").write_text(json.dumps(rows))
-    summary = json.loads(revolion("run", study, "--json").out)
-    assert summary["counts"]["apple"]["rejects"] == 2
-
-
-def test_a_response_of_200_megabytes_is_set_aside(revolion: Command, study: Path) -> None:
-    file = study.parent / "apple.json"
-    rows = json.loads(file.read_text())
-    row = json.dumps(rows[0]).replace("the apple is", "the apple is" + 200_000_000 * "x")
-    file.write_text(f"[{row}, " + json.dumps(rows[1:])[1:])
-    assert file.stat().st_size > 200_000_000
-    try:
-        done = revolion("run", study, "--json")
-    finally:
-        file.unlink()
-    assert done.code == 0
-    assert json.loads(done.out)["counts"]["apple"]["rejects"] == 1
-
-
-# /proc refuses new files and folders even to root.
-@pytest.mark.parametrize(
-    "words", [("run", "{study}", "--run", "/proc/revolion"), ("init", "/proc/study.yaml")]
-)
-def test_a_folder_that_can_not_be_written_is_code_1(
-    revolion: Command, study: Path, words: tuple[str, ...]
-) -> None:
-    done = revolion(*(word.format(study=study) for word in words))
-    assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error: /proc/")
-    assert len(done.err.splitlines()) == 1
-
-
-def test_a_command_line_that_is_wrong_is_code_2(revolion: Command) -> None:
-    assert revolion("nothing").code == 2
-    assert revolion("run").code == 2
-    assert revolion("run", "study.yaml", "--wrokers", 2).code == 2
 
 
 @pytest.mark.parametrize("command", COMMANDS)
