@@ -254,5 +254,5 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
         assert "a second Ctrl-C stops at once" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         err = process.stderr.read()
-    assert process.returncode == 130
     assert err == "stopped at once; the same command goes on from the last save\n"
+    assert process.returncode == 130

@@ -212,7 +212,7 @@ def test_a_part_that_nobody_could_answer_is_an_error_and_no_number(
         (
             lambda path: folder_for(path / "apple.json"),
             DataError,
-            "apple.json: is a folder or device",
+            "apple.json: holds no file that ends in .json",
         ),
         (lambda path: (path / "images/apple").rename(path / "moved"), ImageError, "images"),
         (

@@ -230,10 +230,10 @@ def test_a_source_that_is_not_there_gets_a_hint(home: Home) -> None:
         home.take(source=home.source.parent / "imges" / "rows.json")
     with pytest.raises(DataError, match="it is empty"):
         home.take(source=home.images / "x.json")
-    with pytest.raises(
-        DataError, match="is a folder or device, not a file; name the annotation file"
-    ):
+    with pytest.raises(DataError, match=r"images: holds no file that ends in \.json, \.jsonl"):
         home.take(source=home.images)
+    with pytest.raises(DataError, match="is a device, not a file; name the annotation file"):
+        home.take(source=Path("/dev/null"))
     with pytest.raises(SettingsError, match="unknown format 'x'; formats: llava"):
         home.take(format="x")
 

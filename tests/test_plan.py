@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from revolion.plan import Draw, Draws, Part, Parts, Unit, arms, grid, intake, split
@@ -17,7 +18,14 @@ def study(names: str = "abc", **sections: Any) -> Study:
 def parts(names: str = "abc", **contents: str) -> Parts:
     return {
         (name, side): Part(
-            name, side, f"split/all/x/{name}-{side}.parquet", contents.get(name, name), 40, 50, 900
+            name,
+            side,
+            f"split/all/x/{name}-{side}.parquet",
+            contents.get(name, name),
+            40,
+            50,
+            900,
+            "images",
         )
         for name in names
         for side in ("train", "evaluation")
@@ -162,8 +170,7 @@ def test_changed_content_renews_its_row_and_column_only() -> None:
 
 def test_moved_data_of_equal_content_renews_nothing() -> None:
     moved = {
-        key: Part(p.dataset, p.side, "elsewhere", p.content, p.samples, p.turns, p.characters)
-        for key, p in parts().items()
+        key: replace(part, path="elsewhere", images="/another") for key, part in parts().items()
     }
     assert renewed(keys(study()), keys(study(), moved)) == set()
 

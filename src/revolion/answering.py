@@ -69,10 +69,10 @@ def answer(job: Job) -> None:
     """
     settings = job.study.answering
     part = pl.read_parquet(job.source("part"))
-    roots = {dataset.name: str(dataset.images) for dataset in job.study.datasets}
     adaptation = TuningSettings.model_validate(job.unit.params["adaptation"])
     model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
-    questions = list(chain.from_iterable(s.questions() for s in SampleTable(part, roots)))
+    samples = SampleTable(part, job.image_roots())
+    questions = list(chain.from_iterable(sample.questions() for sample in samples))
     batches = _cut(arranged(model, questions), settings.batch_size)
     model.load_tuned(job.source("tuned"))
     saved = set(_pairs(_saved(job.folder)))

@@ -1,9 +1,10 @@
 """Taking a data set in: read, check every image once, and store what can be used and what can't.
 
 Three tables stand at the end: ``samples.parquet``, ``images.parquet`` (one record per image, used
-or not) and ``rejects.parquet`` (one row per source row that was set aside, with its reason). The
-same files give the same bytes. Samples are worked through in batches, so memory holds the tables
-and one batch, never the source.
+or not) and ``rejects.parquet`` (one row per source row that was set aside, with its reason), and in
+``images`` the files of those images that the source held itself. The same source gives the same
+bytes. Samples are worked through in batches, so memory holds the tables and one batch, never the
+source.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import heapq
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -22,15 +25,19 @@ from typing import Any, Literal
 import polars as pl
 
 from revolion import formats
-from revolion.digests import digest_of_file, uniform
+from revolion.digests import digest, digest_of_file, uniform
 from revolion.errors import DataError, ImageError
+from revolion.formats.files import files, is_pattern
 from revolion.images import ImageRecord, check, check_all, resolve, usable
-from revolion.samples import Reject, Sample
+from revolion.roots import ImageRoots, store_image
+from revolion.samples import ImageRef, Reject, Sample
 from revolion.store import write_atomically
 from revolion.tables import SCHEMA, to_table, write_table
 
 SAMPLES, IMAGES, REJECTS = "samples.parquet", "images.parquet", "rejects.parquet"
 FACTS = "intake.json"
+EMBEDDED = "images"
+"""The folder of the images that came out of the source, each named by its digest."""
 
 IMAGE_SCHEMA = pl.Schema(
     {
@@ -57,7 +64,7 @@ def take_in(
     *,
     name: str,
     source: Path,
-    images: Path | None = None,
+    images: Path | Mapping[str, Path] | None = None,
     format: str | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -68,8 +75,9 @@ def take_in(
 ) -> None:
     """Read a data set and write its tables into a folder that exists.
 
-    Arguments: ``name`` the data set's, ``source`` its annotation file, ``images`` its image root
-    (None: the source's own folder), ``format`` a layout (None: found from the content), ``limit``
+    Arguments: ``name`` the data set's, ``source`` its annotation file, or a folder of shards,
+    ``images`` its image root, or a map of roots by how paths begin (None: the source's own folder),
+    ``format`` a layout (None: found from the content), ``limit``
     at most so many rows, chosen by a draw from the seed and each row's content, so that the choice
     stays when rows are added or moved; ``policy`` whether an unusable image is an error or sets its
     rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``progress`` is told how
@@ -81,10 +89,13 @@ def take_in(
     """
     require_source(source)
     layout = format or formats.detect(source)
-    intake = _Intake(images or source.parent, policy, max_pixels, threads, progress)
-    samples = intake.readable(formats.read(source, name, layout))
+    roots = ImageRoots.of(images or (source if source.is_dir() else source.parent))
+    intake = _Intake(folder, roots, policy, max_pixels, threads, progress)
+    # Read twice for a limit, so that memory holds draws and not samples with their images.
+    chosen = None
     if limit is not None:
-        samples = _smallest_draws(samples, limit, seed)
+        chosen = _smallest_draws(formats.read(source, name, layout), limit, seed)
+    samples = intake.readable(formats.read(source, name, layout), chosen)
     while batch := list(islice(samples, _BATCH)):
         intake.add(batch)
     intake.require_images()
@@ -121,14 +132,26 @@ def content(folder: Path) -> str:
     return found
 
 
-def stale(folder: Path, images_root: Path) -> bool:
-    """Whether an image came, went or changed (size or time) since the data set was taken in."""
+def images_root(folder: Path, images: Path | Mapping[str, Path]) -> Path:
+    """The folder that the image paths of a taken-in data set are below.
+
+    Arguments: ``images`` the roots that it was taken in with.
+    """
+    return folder / EMBEDDED if _facts(folder)["embedded"] else ImageRoots.of(images).base
+
+
+def stale(folder: Path, images: Path | Mapping[str, Path]) -> bool:
+    """Whether an image came, went or changed (size or time) since the data set was taken in.
+
+    Arguments: ``images`` the roots that it was taken in with.
+    """
+    root = images_root(folder, images)
     columns = ["path", "bytes", "mtime_ns"]
     for path, size, mtime_ns in pl.read_parquet(folder / IMAGES, columns=columns).iter_rows():
         if size is None:  # there was nothing to open; whatever opens now is news
-            if check(images_root, path, max_pixels=1).bytes is not None:
+            if check(root, path, max_pixels=1).bytes is not None:
                 return True
-        elif _size_and_time(images_root, path) != (size, mtime_ns):
+        elif _size_and_time(root, path) != (size, mtime_ns):
             return True
     return False
 
@@ -138,15 +161,18 @@ class _Intake:
 
     def __init__(
         self,
-        root: Path,
+        folder: Path,
+        roots: ImageRoots,
         policy: Literal["fail", "skip"],
         max_pixels: int,
         threads: int,
         progress: Callable[[int], None] | None,
     ) -> None:
-        self._root, self._policy, self._progress = root, policy, progress
+        self._folder, self._roots = folder, roots
+        self._policy, self._progress = policy, progress
         self._max_pixels, self._threads = max_pixels, threads
         self._rows = 0
+        self._embedded: bool | None = None  # not known before the first image
         self._tables = [pl.DataFrame(schema=SCHEMA)]
         self._rejects: list[Reject] = []
         self._records: dict[str, ImageRecord] = {}
@@ -154,14 +180,19 @@ class _Intake:
         self._unusable: ImageRecord | None = None  # the first of them
         self._first_row: dict[str, int] = {}  # of each uid
 
-    def readable(self, found: Iterable[Sample | Reject]) -> Iterator[Sample]:
-        """The samples among what was read; the rejects are set aside."""
+    def readable(
+        self, found: Iterable[Sample | Reject], chosen: Set[int] | None = None
+    ) -> Iterator[Sample]:
+        """The chosen samples (None: all) among what was read; the rejects are set aside."""
         for one in found:
             self._rows += 1
-            if isinstance(one, Sample):
-                yield one
-            else:
+            if isinstance(one, Reject):
                 self._rejects.append(one)
+            elif chosen is None or one.row in chosen:
+                try:
+                    yield replace(one, images=tuple(map(self._placed, one.images)))
+                except ImageError as error:
+                    self._rejects.append(Reject(one.dataset, one.row, "image", str(error)))
 
     def add(self, samples: list[Sample]) -> None:
         """Check the images that are new and keep the samples that can be used."""
@@ -201,11 +232,32 @@ class _Intake:
         write_table(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
         facts = {
             "format": layout,
+            "embedded": bool(self._embedded),
             "rows": self._rows,
             "samples": len(samples),
             "content": digest_of_file(folder / SAMPLES),
         }
         write_atomically(folder / FACTS, json.dumps(facts).encode())
+
+    def _placed(self, image: ImageRef) -> ImageRef:
+        """The image below the one root that the data set has from now on. Raises ImageError."""
+        embedded = image.data is not None
+        if self._embedded is None:
+            self._embedded = embedded
+        if embedded != self._embedded:
+            there = ("files", "bytes in the source")
+            raise ImageError(
+                f"the data set's first image is among {there[self._embedded]}, this one among"
+                f" {there[embedded]}; make them two data sets",
+                image.path[:200],
+            )
+        if image.data is None:
+            return ImageRef(self._roots.locate(image.path))
+        return ImageRef(store_image(image.data, self._folder / EMBEDDED))
+
+    @property
+    def _root(self) -> Path:
+        return self._folder / EMBEDDED if self._embedded else self._roots.base
 
     def _check(self, paths: Iterable[str]) -> None:
         new = [path for path in paths if path not in self._records]
@@ -241,39 +293,38 @@ class _Intake:
                 self._rejects.append(Reject(sample.dataset, sample.row, None, reason))
 
 
-def _smallest_draws(samples: Iterable[Sample], limit: int, seed: int) -> Iterator[Sample]:
-    """The samples with the smallest draws, in source order; never holds more than ``limit``."""
-    heap: list[tuple[float, int, Sample]] = []  # the largest draw on top; rows settle ties
-    for sample in samples:
-        entry = (-_draw(sample, seed), -sample.row, sample)
-        if len(heap) < limit:
-            heapq.heappush(heap, entry)
-        else:
-            heapq.heappushpop(heap, entry)
-    return iter(sorted((sample for _, _, sample in heap), key=lambda sample: sample.row))
+def _smallest_draws(found: Iterable[Sample | Reject], limit: int, seed: int) -> Set[int]:
+    """The rows of the samples with the smallest draws."""
+    draws = ((_draw(one, seed), one.row) for one in found if isinstance(one, Sample))
+    return {row for _, row in heapq.nsmallest(limit, draws)}
 
 
 def _draw(sample: Sample, seed: int) -> float:
-    images = [image.path for image in sample.images]
+    images = [
+        image.path if image.data is None else sha256(image.data).hexdigest()
+        for image in sample.images
+    ]
     turns = [(turn.instruction, turn.response) for turn in sample.turns]
     return uniform("limit", seed, json.dumps([images, sample.system, turns]))
 
 
 def source_digest(source: Path) -> str:
-    """The digest of an annotation file. Raises DataError for one that is not there or readable."""
+    """The digest of a source's files. Raises DataError for what is not there or readable."""
     require_source(source)
     try:
-        return digest_of_file(source)
+        found = [(str(file), digest_of_file(file)) for file in files(source)]
     except OSError as error:
         raise DataError(f"can't be read: {error.strerror or error}", source) from None
+    return found[0][1] if source.is_file() else digest(found, bits=256)
 
 
 def require_source(source: Path) -> None:
-    """Raise DataError, with the names that are near, unless the file exists and is one."""
-    if source.is_file():
+    """Raise DataError, with the names that are near, unless there are files of the source."""
+    if source.is_file() or source.is_dir() or is_pattern(source):
+        files(source)
         return
     if source.exists():
-        raise DataError("is a folder or device, not a file; name the annotation file", source)
+        raise DataError("is a device, not a file; name the annotation file", source)
     parent = next((folder for folder in source.parents if folder.is_dir()), Path("/"))
     gone = source.relative_to(parent).parts[0]
     try:

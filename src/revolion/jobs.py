@@ -28,6 +28,11 @@ class Job:
         """The folder of one of the unit's inputs. Raises KeyError."""
         return self.store.folder(self.unit.sources[role])
 
+    def image_roots(self) -> dict[str, str]:
+        """The image root of each data set that the unit reads samples of."""
+        roles = {role: role.removeprefix("images/") for role in self.unit.sources}
+        return {name: str(self.source(role)) for role, name in roles.items() if name != role}
+
     def log(self, line: Mapping[str, Any]) -> None:
         """Append a line to the unit's `log.jsonl`; `done` and `of` in it drive progress bars."""
         with (self.folder / LOG).open("a", encoding="utf-8") as file:

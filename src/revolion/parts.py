@@ -11,6 +11,7 @@ from revolion import intake, splits
 from revolion.digests import digest_of_names
 from revolion.jobs import Job
 from revolion.plan import Part, Parts, Unit
+from revolion.settings import Study
 from revolion.store import Store
 from revolion.tables import write_table
 
@@ -68,15 +69,26 @@ def split(job: Job) -> None:
     (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
 
 
-def read_parts(store: Store, unit: Unit) -> Parts:
+def read_parts(study: Study, store: Store, unit: Unit) -> Parts:
     """The parts that a finished split unit has left."""
     facts = json.loads((store.folder(unit.key) / PARTS).read_text())
+    roots = {name: _images(study, store, name, key) for name, key in unit.sources.items()}
     return {
         (fact["dataset"], fact["side"]): Part(
-            path=f"{unit.key}/{fact['dataset']}-{fact['side']}.parquet", **fact
+            path=f"{unit.key}/{fact['dataset']}-{fact['side']}.parquet",
+            images=roots[fact["dataset"]],
+            **fact,
         )
         for fact in facts
     }
+
+
+def _images(study: Study, store: Store, name: str, intake_key: str) -> str:
+    """The image root of a data set's parts, as `Part.images` spells it."""
+    images = study.dataset(name).images
+    assert images is not None  # a resolved study names every image root
+    root = intake.images_root(store.folder(intake_key), images)
+    return str(root.relative_to(store.root)) if root.is_relative_to(store.root) else str(root)
 
 
 def _content(part: pl.DataFrame) -> str:

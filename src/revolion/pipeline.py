@@ -97,7 +97,7 @@ def prepare(
     run_units(intake)
     split = _split(study, store, intake)
     run_units([split])
-    return [*intake, split], read_parts(store, split)
+    return [*intake, split], read_parts(study, store, split)
 
 
 def intake_units(study: Study) -> list[Unit]:
@@ -121,7 +121,7 @@ def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
     split = _split(study, store, intake)
     if not store.done(split.key):
         return [*intake, split], None
-    parts = read_parts(store, split)
+    parts = read_parts(study, store, split)
     base = models.find(study.base, study.revision).fingerprint()
     grid = plan.grid(study, parts, base)
     return [*intake, split, *grid, *_arms(study, store, parts, base, grid[-1])], parts

@@ -83,7 +83,8 @@ class Part:
 
     ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
     is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
-    those of all its texts together.
+    those of all its texts together; ``images`` is the folder that its image paths are below, given
+    absolutely or from the store's root.
     """
 
     dataset: str
@@ -93,6 +94,7 @@ class Part:
     samples: int
     turns: int
     characters: int
+    images: str
 
 
 Parts = Mapping[tuple[str, str], Part]
@@ -125,7 +127,7 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
     for dataset in study.datasets:
         params = {
             "source": sources[dataset.name],
-            "images": str(dataset.images),
+            "images": _dump(dataset)["images"],
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
@@ -217,7 +219,8 @@ class _Planner:
             "content": part.content,
         }
         work = settings.steps_for(part.samples)
-        return Unit("tune", (name,), params, (), {"train": part.path}, work, gpus=1)
+        sources = {"train": part.path, f"images/{name}": part.images}
+        return Unit("tune", (name,), params, (), sources, work, gpus=1)
 
     def answered_and_scored(
         self, tuning: Unit, how: TuningSettings, model: tuple[str, ...], asked: str, side: str
@@ -230,7 +233,7 @@ class _Planner:
             "answering": _dump(self.study.answering),
             "content": part.content,
         }
-        sources = {"tuned": tuning.key, "part": part.path}
+        sources = {"tuned": tuning.key, "part": part.path, f"images/{asked}": part.images}
         answer = Unit("answer", names, params, (tuning.key,), sources, part.turns, gpus=1)
         yield answer
         score = {"metrics": _dump(self.study.metrics)}
@@ -262,18 +265,19 @@ class _Planner:
         return min(kept, rule.budget or kept)
 
     def arm(self, arm: str, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
-        total = sum(self.parts[name, "train"].samples for name in self.study.names)
-        budget = arm_tuning(self.study, total)
+        trained = {name: self.parts[name, "train"] for name in self.study.names}
+        budget = arm_tuning(self.study, sum(part.samples for part in trained.values()))
         params = {
             "model": self.model,
             "tuning": _dump(budget),
-            "content": [self.parts[name, "train"].content for name in self.study.names],
+            "content": [part.content for part in trained.values()],
             "arm": arm,
             "arm_seed": seed,
             # What was drawn, not by which selection: one that draws the same renews nothing.
             "drawn": draw.content,
         }
-        sources = {name: self.parts[name, "train"].path for name in self.study.names}
+        sources = {name: part.path for name, part in trained.items()}
+        sources |= {f"images/{name}": part.images for name, part in trained.items()}
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)

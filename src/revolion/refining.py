@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from revolion import formats, refinement
 from revolion.digests import digest_of_names, seed_of
 from revolion.jobs import Job
-from revolion.plan import Draw, Draws, Parts
+from revolion.plan import Draw, Draws, Part, Parts
 from revolion.samples import Sample
 from revolion.settings import RefineSettings, Study
 from revolion.tables import SampleTable, write_table
@@ -75,30 +76,31 @@ def write_refined(
 
     Arguments: ``root`` the folder that the parts' paths are below. Raises StoreError.
     """
+    above = image_root(root, parts)
     for side, file in FILES.items():
-        tables = {name: root / parts[name, side].path for name in study.names}
         chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
-        formats.write(_kept(study, chosen, tables), to / file)
+        kept = (_kept(root, parts[name, side], chosen) for name in study.names)
+        moved = (_moved(sample, above) for sample in chain.from_iterable(kept))
+        formats.write(moved, to / file)
 
 
-def image_root(study: Study) -> Path:
-    """The folder that the refined files' image paths are below: the nearest one above all roots."""
-    return Path(os.path.commonpath([str(dataset.images) for dataset in study.datasets]))
+def image_root(root: Path, parts: Parts) -> Path:
+    """The folder that the refined files' image paths are below: the nearest one above all roots.
+
+    Arguments: ``root`` the folder that the parts' paths are below.
+    """
+    return Path(os.path.commonpath([str(root / part.images) for part in parts.values()]))
 
 
 def _by_dataset(rows: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.DataFrame]]:
     return iter(rows.partition_by("dataset", as_dict=True, maintain_order=True).items())
 
 
-def _kept(study: Study, chosen: pl.DataFrame, tables: Mapping[str, Path]) -> Iterator[Sample]:
-    """The chosen samples of each data set's table, data set by data set in source order."""
-    root = image_root(study)
-    for name, table in tables.items():
-        part = pl.read_parquet(table)
-        rows = part.join(chosen.filter(pl.col("dataset") == name), on="uid", how="semi")
-        own = str(study.dataset(name).images)
-        for sample in SampleTable(rows.sort("row"), {name: own}):
-            yield _moved(sample, root)
+def _kept(root: Path, part: Part, chosen: pl.DataFrame) -> Iterator[Sample]:
+    """The chosen samples of a part, in source order."""
+    mine = chosen.filter(pl.col("dataset") == part.dataset)
+    rows = pl.read_parquet(root / part.path).join(mine, on="uid", how="semi")
+    return iter(SampleTable(rows.sort("row"), {part.dataset: str(root / part.images)}))
 
 
 def _moved(sample: Sample, root: Path) -> Sample:

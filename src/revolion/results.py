@@ -110,7 +110,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "counts": _counts(study, store, units, parts),
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
-        "image_root": str(image_root(study)),
+        "image_root": str(image_root(store.root, parts)),
         "trainable": _trainable(store, units, names[0]),
         "verification_trainable": _trainable(store, units, f"arm-{arms[0]}-0") if arms else None,
         "signature": signature(study, store, units, parts),

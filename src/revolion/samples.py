@@ -18,10 +18,15 @@ IMAGE_TAG = "<image>"
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """An image by its path below the data set's image root and, once checked, its SHA-256."""
+    """An image by its path below the data set's image root and, once checked, its SHA-256.
+
+    ``data`` are the file's bytes where the source holds them itself, under ``path`` as its name for
+    people; the intake stores them, and from then on the image lies below a root like any other.
+    """
 
     path: str
     sha256: str | None = None
+    data: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

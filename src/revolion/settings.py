@@ -30,7 +30,11 @@ class DatasetSettings(Section):
 
     name: Name = Field(description="how tables and folders call it; unique in the study")
     path: Path = Field(description="its annotation file, relative to the study file")
-    images: Path | None = Field(None, description="its image root; default: the file's own folder")
+    images: Path | dict[str, Path] | None = Field(
+        None,
+        description="its image root, or a map {beginning of paths: root};"
+        " default: the file's own folder",
+    )
     format: str | None = Field(None, description="its layout; default: found from the content")
     limit: Count | None = Field(
         None, description="at most this many samples, a choice that stays when rows are added"
@@ -244,7 +248,7 @@ class Study(Section):
             dataset.model_copy(
                 update={
                     "path": _absolute(folder, dataset.path),
-                    "images": _absolute(folder, dataset.images or dataset.path.parent),
+                    "images": _absolute_roots(folder, dataset.images or dataset.path.parent),
                 }
             )
             for dataset in self.datasets
@@ -252,6 +256,12 @@ class Study(Section):
         local = folder / self.base
         base = str(local.resolve()) if self.base.startswith((".", "/")) else self.base
         return self.model_copy(update={"datasets": datasets, "base": base})
+
+
+def _absolute_roots(folder: Path, images: Path | dict[str, Path]) -> Path | dict[str, Path]:
+    if isinstance(images, Path):
+        return _absolute(folder, images)
+    return {beginning: _absolute(folder, root) for beginning, root in images.items()}
 
 
 def _absolute(folder: Path, path: Path) -> Path:

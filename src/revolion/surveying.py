@@ -111,7 +111,7 @@ def _sizes(study: Study, store: Store, parts: Parts, name: str) -> dict[str, Any
         "evaluation": evaluation.samples,
         "turns": sum(part.turns for part in both),
         "tokens": _tokens(study, store, both),
-        "bytes": sum(_image_bytes(study, store, part) for part in both),
+        "bytes": sum(_image_bytes(store, part) for part in both),
     }
 
 
@@ -133,8 +133,7 @@ def _tokens(study: Study, store: Store, parts: Sequence[Part]) -> int | None:
     return round(total)
 
 
-def _image_bytes(study: Study, store: Store, part: Part) -> int:
+def _image_bytes(store: Store, part: Part) -> int:
     paths = pl.read_parquet(store.root / part.path)["images"].explode().drop_nulls().unique()
-    root = study.dataset(part.dataset).images
-    assert root is not None  # a resolved study names every image root
+    root = store.folder(part.images)
     return sum((root / path).stat().st_size for path in paths)

@@ -52,7 +52,7 @@ def course(samples: int, steps: int, batch_size: int, seed: int) -> npt.NDArray[
 
 def _material(job: Job) -> tuple[SampleTable, TuningSettings]:
     """The unit's samples and its tuning settings."""
-    roots = {dataset.name: str(dataset.images) for dataset in job.study.datasets}
+    roots = job.image_roots()
     if "arm" not in job.unit.params:
         frame = pl.read_parquet(job.source("train"))
         return SampleTable(frame, roots), job.study.tuning

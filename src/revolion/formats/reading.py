@@ -1,0 +1,172 @@
+"""What all layouts share: a row becomes a sample, or a reject that says which field is at fault.
+
+Nothing is guessed. A row that does not say what it means is rejected with its field and reason. One
+rule fills a gap: a row with images and no ``<image>`` tag shows them before its first instruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from revolion.formats.json_rows import Row
+from revolion.samples import IMAGE_TAG, ImageRef, Reject, Sample, Turn
+
+MAX_TEXT = 1_000_000
+"""The longest instruction, response or system prompt in characters; a longer one is an accident."""
+
+ROLES = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+"""What layouts call who speaks."""
+
+_DEEPEST = 100  # levels; far below what the JSON encoder can take
+
+
+class Unreadable(Exception):  # noqa: N818  (a message to `read_each`, nobody's error)
+    """A row that can't become a sample: the field at fault, or None, and the reason."""
+
+    def __init__(self, field: str | None, reason: str) -> None:
+        self.field, self.reason = field, reason
+
+
+def read_each(
+    rows: Iterable[Row], dataset: str, make: Callable[[Any, int], Sample]
+) -> Iterator[Sample | Reject]:
+    """Every row in order as what ``make`` makes of its value and number, or as a reject.
+
+    ``make`` raises `Unreadable` for a row that it can't use.
+    """
+    for row in rows:
+        try:
+            if row.problem is not None:
+                raise Unreadable(None, row.problem)
+            yield make(row.value, row.number)
+        except Unreadable as found:
+            yield Reject(dataset, row.number, found.field, found.reason)
+
+
+def sample_of(
+    dataset: str,
+    row: int,
+    source_id: Any,
+    images: Sequence[ImageRef],
+    conversation: tuple[str | None, tuple[Turn, ...]],
+    extra: Mapping[str, Any],
+) -> Sample:
+    """A sample of a system prompt (or None) and turns, its image tags counted.
+
+    A ``source_id`` that is neither text nor an integer is dropped. Raises Unreadable.
+    """
+    system, turns = conversation
+    check_tags(len(images), system, turns)
+    if isinstance(source_id, bool) or not isinstance(source_id, int | str):
+        source_id = None
+    return Sample(
+        dataset=dataset,
+        row=row,
+        source_id=source_id,
+        images=tuple(images),
+        turns=turns,
+        system=system,
+        extra=extra,
+    )
+
+
+def turns_of(
+    said: Sequence[tuple[str, str]], field: str, names: tuple[str, str]
+) -> tuple[str | None, tuple[Turn, ...]]:
+    """The system prompt, or None, and the turns of what was said: pairs of role and text.
+
+    Arguments: roles are values of `ROLES`; ``field`` is what the layout calls the list, ``names``
+    what it calls a message's role and text, for the reason. Raises Unreadable for a wrong order
+    or an empty response.
+    """
+    if not said:
+        raise Unreadable(field, "no turns")
+    system = said[0][1] if said[0][0] == "system" else None
+    first = 0 if system is None else 1
+    for position, (role, _) in enumerate(said[first:], start=first):
+        expected = ("human", "gpt")[(position - first) % 2]
+        if role != expected:
+            place = "the first turn" if position == first else f"turn {position}"
+            raise Unreadable(
+                f"{field}[{position}].{names[0]}",
+                f"wrong order: {place} must be {expected}'s, found {role}'s",
+            )
+    texts = [words for _, words in said[first:]]
+    if len(texts) % 2 or not texts:
+        raise Unreadable(field, "the last turn is no answer of gpt's")
+    for position, response in enumerate(texts[1::2]):
+        if not response.strip():
+            raise Unreadable(f"{field}[{first + 2 * position + 1}].{names[1]}", "empty response")
+    return system, tuple(map(Turn, texts[::2], texts[1::2]))
+
+
+def role_of(value: Any, field: str) -> str:
+    """`human`, `gpt` or `system`. Raises Unreadable for another role."""
+    if not isinstance(value, str) or value not in ROLES:
+        shown = f"'{value[:40]}'" if isinstance(value, str) else kind(value)
+        raise Unreadable(field, f"unknown role {shown}; roles: {', '.join(ROLES)}")
+    return ROLES[value]
+
+
+def text_of(value: Any, field: str) -> str:
+    """The value as a text of bearable length. Raises Unreadable."""
+    if not isinstance(value, str):
+        raise Unreadable(field, f"must be text, found {kind(value)}")
+    if len(value) > MAX_TEXT:
+        reason = f"too long: {len(value):,} characters, at most {MAX_TEXT:,} are read"
+        raise Unreadable(field, reason)
+    return value
+
+
+def object_of(row: Any) -> Mapping[str, Any]:
+    """The row, which has to be an object of texts that can be written again. Raises Unreadable."""
+    if not isinstance(row, dict):
+        raise Unreadable(None, f"the row is no object but {kind(row)}")
+    check_texts(row)
+    return row
+
+
+def check_tags(images: int, system: str | None, turns: Sequence[Turn]) -> None:
+    """Refuse tags that don't go with the images, or that stand elsewhere than in instructions."""
+    tags = sum(turn.instruction.count(IMAGE_TAG) for turn in turns)
+    if IMAGE_TAG in (system or "") or any(IMAGE_TAG in turn.response for turn in turns):
+        raise Unreadable("conversations", f"an {IMAGE_TAG} tag outside of the instructions")
+    if tags not in (images, 0):
+        raise Unreadable("conversations", f"{tags} {IMAGE_TAG} tags for {images} images")
+
+
+def check_texts(row: Mapping[str, Any]) -> None:
+    """Refuse what no file could hold later: unpaired surrogates, bottomless nesting."""
+    for field, content in row.items():
+        pending: list[tuple[Any, int]] = [(field, 0), (content, 0)]
+        while pending:
+            value, depth = pending.pop()
+            if isinstance(value, str):
+                if not value.isascii() and (at := _surrogate(value)) is not None:
+                    raise Unreadable(field, f"an unpaired surrogate, U+{ord(value[at]):04X}")
+            elif isinstance(value, dict | list):
+                if depth >= _DEEPEST:
+                    raise Unreadable(field, f"nested deeper than {_DEEPEST} levels")
+                inside = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+                pending.extend((part, depth + 1) for part in inside)
+
+
+def keys(row: Mapping[str, Any]) -> str:
+    """The first fields of a row, for a reason."""
+    names = [str(name)[:40] for name in row][:6]
+    return f"the fields {', '.join(names)}" if names else "no fields"
+
+
+def kind(value: Any) -> str:
+    """What JSON calls the value, never the value itself: it could be of any size."""
+    names = {str: "text", list: "a list", dict: "an object", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _surrogate(text: str) -> int | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return error.start
+    return None

@@ -1,0 +1,83 @@
+"""Where a data set's images lie: below one folder, below several, or inside of its own files.
+
+A mix of data sets names its images `coco/train2017/x.jpg` and `gqa/images/y.jpg`, and no machine
+keeps them side by side. A root map says where each beginning lies; `locate` turns such a path into
+one below a common base. Images that a source holds itself become files named by their digest. So
+everything behind the intake knows one root per data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from revolion.errors import ImageError
+from revolion.images import resolve
+from revolion.store import write_atomically
+
+_BEGINNINGS = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRoots:
+    """``folders`` maps the beginnings of paths to the folders that what follows lies below."""
+
+    folders: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, images: Path | Mapping[str, Path]) -> ImageRoots:
+        """The roots of a setting: one folder for all paths, or a map."""
+        return cls({"": images} if isinstance(images, Path) else dict(images))
+
+    @property
+    def base(self) -> Path:
+        """The nearest folder above all roots; the root itself where there is only one."""
+        return Path(os.path.commonpath([str(folder) for folder in self.folders.values()]))
+
+    def locate(self, path: str) -> str:
+        """The path below `base` of an image that the data set calls ``path``.
+
+        The longest beginning that fits wins. Raises ImageError where none fits, or where what
+        follows leads out of its folder.
+        """
+        if self.folders.keys() == {""}:
+            return path
+        fitting = [beginning for beginning in self.folders if path.startswith(beginning)]
+        if not fitting:
+            known = ", ".join(f"'{beginning}'" for beginning in self.folders)
+            raise ImageError(f"no image root for this path; there are roots for {known}", path)
+        beginning = max(fitting, key=len)
+        folder, rest = self.folders[beginning], path[len(beginning) :].lstrip("/")
+        resolve(folder, rest)
+        return os.path.relpath(os.path.normpath(folder / rest), self.base)
+
+
+def store_image(data: bytes, folder: Path) -> str:
+    """Write an image's bytes as a file named by their digest; its path below the folder.
+
+    Raises StoreError if the disk refuses.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    path = f"{digest[:2]}/{digest}{_suffix(data)}"
+    if not (folder / path).exists():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / path, data)
+    return path
+
+
+def _suffix(data: bytes) -> str:
+    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
+    for start, suffix in _BEGINNINGS.items():
+        if data.startswith(start):
+            return suffix
+    return ".webp" if data[8:12] == b"WEBP" else ""
