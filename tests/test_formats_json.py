@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from revolion.errors import DataError
-from revolion.formats import json_rows, llava
+from revolion.formats import json_rows, json_text, llava
 from revolion.samples import Reject, Sample
 
 from .llava_rows import DIALECTS, LINE, ROW, read, stored
@@ -46,7 +46,7 @@ def test_a_broken_line_costs_that_line_only(path: Path, line: bytes, reason: str
 
 @pytest.fixture(params=[7, 64, 1 << 20])
 def any_chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_rows, "CHUNK", request.param)
+    monkeypatch.setattr(json_text, "CHUNK", request.param)
 
 
 ARRAY = json.dumps([ROW, {**ROW, "id": "ü😀"}], ensure_ascii=False, indent=1).encode()
@@ -101,7 +101,7 @@ def test_windows_of_any_size_read_the_same(path: Path) -> None:
 def test_a_number_may_go_on_behind_the_window(
     path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(json_rows, "CHUNK", chunk)
+    monkeypatch.setattr(json_text, "CHUNK", chunk)
     path.write_text("[1234, 5678.25, -9e9]")
     assert [row.value for row in json_rows.rows(path)] == [1234, 5678.25, -9e9]
 
@@ -110,7 +110,7 @@ def test_a_huge_row_is_scanned_a_constant_number_of_times(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The windows double: their sum stays below a small multiple of the row."""
-    monkeypatch.setattr(json_rows, "CHUNK", 1024)
+    monkeypatch.setattr(json_text, "CHUNK", 1024)
     scanned = 0
     scan = json.JSONDecoder.raw_decode
 
@@ -128,9 +128,9 @@ def test_a_huge_row_is_scanned_a_constant_number_of_times(
 def test_a_break_is_noticed_before_the_whole_file_is_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_rows, "CHUNK", 1024)
+    monkeypatch.setattr(json_text, "CHUNK", 1024)
     path.write_bytes(b'[{"a" 1}' + b" " * 100_000 + b"]")
     with path.open("rb") as file:
         with pytest.raises(DataError, match="Expecting ':' delimiter at byte 6"):
-            list(json_rows._Array(file, path))
+            list(json_text.Text(file, path).array())
         assert file.tell() == 1024

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from revolion import formats
 from revolion.errors import DataError, SettingsError, StoreError
-from revolion.formats import json_rows, llava
+from revolion.formats import json_rows, json_text, llava
 from revolion.samples import Reject, Sample, Turn
 
 from .llava_rows import DIALECTS, LINE, PAIR, ROW, SYSTEM, TEXT, only, read, stored
@@ -177,7 +177,7 @@ def test_any_array_reads_the_same_through_any_window(
     found: list[Any], chunk: int, style: dict[str, Any]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_rows, "CHUNK", chunk)
+        patch.setattr(json_text, "CHUNK", chunk)
         path = Path(folder) / "rows"
         path.write_text(json.dumps(found, **style), encoding="utf-8")
         assert [row.value for row in json_rows.rows(path)] == found
@@ -263,7 +263,7 @@ def test_a_row_that_can_not_be_read(path: Path, row: Any, field: str | None, rea
 
 
 def test_a_huge_response_gets_a_short_reason(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_rows, "CHUNK", 4096)
+    monkeypatch.setattr(json_text, "CHUNK", 4096)
     huge = "x" * 5_000_000
     (found, after) = read(stored(path, {"conversations": said(("human", "Q"), ("gpt", huge))}, ROW))
     assert isinstance(found, Reject)
@@ -296,7 +296,6 @@ def test_detect(path: Path) -> None:
     for data in (
         b"",
         b"[]",
-        b"PAR1\x00\xff",
         b'{"messages": []}',
         b'[{"conversations": [{"a": 1}]}]',
     ):
@@ -322,6 +321,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.json: can't be read: No such file"):
         read(tmp_path / "nowhere.json")
     with pytest.raises(DataError, match="is a folder; name the annotation file"):
+        read(tmp_path)
+    with pytest.raises(DataError, match=r"holds no file that ends in \.json, \.jsonl, \.parquet"):
         formats.detect(tmp_path)
 
 

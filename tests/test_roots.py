@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from revolion.errors import ImageError
+from revolion.images import resolve
 from revolion.roots import ImageRoots, store_image
 
 
@@ -37,6 +38,17 @@ def test_a_beginning_may_stand_for_all_other_paths(tmp_path: Path) -> None:
     roots = ImageRoots.of({"": tmp_path / "rest", "coco/": tmp_path / "elsewhere/coco"})
     assert roots.locate("coco/1.jpg") == "elsewhere/coco/1.jpg"
     assert roots.locate("x/1.jpg") == "rest/x/1.jpg"
+
+
+def test_roots_may_be_links(tmp_path: Path) -> None:
+    for disk in ("disk1/a", "disk2/b", "data"):
+        (tmp_path / disk).mkdir(parents=True)
+    (tmp_path / "data/coco").symlink_to(tmp_path / "disk1/a")
+    (tmp_path / "data/gqa").symlink_to(tmp_path / "disk2/b")
+    roots = ImageRoots.of({"coco/": tmp_path / "data/coco", "gqa/": tmp_path / "data/gqa"})
+    assert roots.base == tmp_path
+    place = resolve(roots.base, roots.locate("gqa/1.jpg"))
+    assert place == tmp_path / "disk2/b/1.jpg"
 
 
 def test_a_path_without_a_root_lists_those_there_are(roots: ImageRoots) -> None:

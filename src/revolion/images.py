@@ -107,7 +107,7 @@ def resolve(root: Path, path: str) -> Path:
     place = Path(os.path.realpath(base / path))
     if not place.is_relative_to(base):
         raise ImageError(
-            f"leads outside of the image root {base}, to {place};"
+            f"leads outside of the image root '{base}', to '{place}';"
             " set the root to a folder that holds them all, or copy the images into it",
             path,
         )

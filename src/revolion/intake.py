@@ -27,7 +27,7 @@ import polars as pl
 from revolion import formats
 from revolion.digests import digest, digest_of_file, uniform
 from revolion.errors import DataError, ImageError
-from revolion.formats.files import files, is_pattern
+from revolion.formats.files import files, folder_of, is_pattern
 from revolion.images import ImageRecord, check, check_all, resolve, usable
 from revolion.roots import ImageRoots, store_image
 from revolion.samples import ImageRef, Reject, Sample
@@ -89,8 +89,8 @@ def take_in(
     """
     require_source(source)
     layout = format or formats.detect(source)
-    roots = ImageRoots.of(images or (source if source.is_dir() else source.parent))
-    intake = _Intake(folder, roots, policy, max_pixels, threads, progress)
+    roots = ImageRoots.of(images or folder_of(source))
+    intake = _Intake(folder, source, roots, policy, max_pixels, threads, progress)
     # Read twice for a limit, so that memory holds draws and not samples with their images.
     chosen = None
     if limit is not None:
@@ -99,7 +99,7 @@ def take_in(
     while batch := list(islice(samples, _BATCH)):
         intake.add(batch)
     intake.require_images()
-    intake.require_samples(source)
+    intake.require_samples()
     intake.store(folder, layout)
 
 
@@ -162,13 +162,14 @@ class _Intake:
     def __init__(
         self,
         folder: Path,
+        source: Path,
         roots: ImageRoots,
         policy: Literal["fail", "skip"],
         max_pixels: int,
         threads: int,
         progress: Callable[[int], None] | None,
     ) -> None:
-        self._folder, self._roots = folder, roots
+        self._folder, self._source, self._roots = folder, source, roots
         self._policy, self._progress = policy, progress
         self._max_pixels, self._threads = max_pixels, threads
         self._rows = 0
@@ -177,7 +178,7 @@ class _Intake:
         self._rejects: list[Reject] = []
         self._records: dict[str, ImageRecord] = {}
         self._reached = False
-        self._unusable: ImageRecord | None = None  # the first of them
+        self._unusable: tuple[int, ImageRecord] | None = None  # the first, and a row that shows it
         self._first_row: dict[str, int] = {}  # of each uid
 
     def readable(
@@ -190,13 +191,22 @@ class _Intake:
                 self._rejects.append(one)
             elif chosen is None or one.row in chosen:
                 try:
+                    self._require_one_kind(one.images)
                     yield replace(one, images=tuple(map(self._placed, one.images)))
                 except ImageError as error:
-                    self._rejects.append(Reject(one.dataset, one.row, "image", str(error)))
+                    if self._policy == "fail":
+                        raise
+                    # As it is counted: the names that differ from row to row stand in quotes.
+                    reason = f"{error.problem}: '{str(error.path)[:200]}'"
+                    self._rejects.append(Reject(one.dataset, one.row, "image", reason))
 
     def add(self, samples: list[Sample]) -> None:
         """Check the images that are new and keep the samples that can be used."""
-        self._check({image.path: None for sample in samples for image in sample.images})
+        shown: dict[str, int] = {}  # path -> the first row of it
+        for sample in samples:
+            for image in sample.images:
+                shown.setdefault(image.path, sample.row)
+        self._check(shown)
         self._tables.append(to_table(self._kept(samples)))
 
     def require_images(self) -> None:
@@ -211,7 +221,7 @@ class _Intake:
                 self._root,
             )
 
-    def require_samples(self, source: Path) -> None:
+    def require_samples(self) -> None:
         """Raise DataError if no row is left."""
         if self._first_row:
             return
@@ -221,7 +231,7 @@ class _Intake:
             problem = f"none of its {self._rows} rows can be used: {why}"
         else:
             problem = "it has no rows; a data set needs at least one"
-        raise DataError(problem, source)
+        raise DataError(problem, self._source)
 
     def store(self, folder: Path, layout: str) -> None:
         """Write the tables, each in the order of the source."""
@@ -239,18 +249,22 @@ class _Intake:
         }
         write_atomically(folder / FACTS, json.dumps(facts).encode())
 
+    def _require_one_kind(self, images: Iterable[ImageRef]) -> None:
+        """Raise ImageError for an image that lies elsewhere than the data set's first one."""
+        for image in images:
+            embedded = image.data is not None
+            if self._embedded is None:
+                self._embedded = embedded
+            if embedded != self._embedded:
+                there = ("files", "bytes in the source")
+                raise ImageError(
+                    f"the data set's first image is among {there[self._embedded]}, this one among"
+                    f" {there[embedded]}; make them two data sets",
+                    image.path[:200],
+                )
+
     def _placed(self, image: ImageRef) -> ImageRef:
         """The image below the one root that the data set has from now on. Raises ImageError."""
-        embedded = image.data is not None
-        if self._embedded is None:
-            self._embedded = embedded
-        if embedded != self._embedded:
-            there = ("files", "bytes in the source")
-            raise ImageError(
-                f"the data set's first image is among {there[self._embedded]}, this one among"
-                f" {there[embedded]}; make them two data sets",
-                image.path[:200],
-            )
         if image.data is None:
             return ImageRef(self._roots.locate(image.path))
         return ImageRef(store_image(image.data, self._folder / EMBEDDED))
@@ -259,21 +273,26 @@ class _Intake:
     def _root(self) -> Path:
         return self._folder / EMBEDDED if self._embedded else self._roots.base
 
-    def _check(self, paths: Iterable[str]) -> None:
-        new = [path for path in paths if path not in self._records]
+    def _check(self, shown: Mapping[str, int]) -> None:
+        new = [path for path in shown if path not in self._records]
         found = check_all(self._root, new, self._max_pixels, self._threads, self._progress)
         for record in found:
             self._records[record.path] = record
             self._reached = self._reached or record.verdict not in ("missing", "outside_root")
             if self._unusable is None and not usable(record.verdict):
-                self._unusable = record
+                self._unusable = shown[record.path], record
             # While nothing was reached at all, the root is wrong rather than one image.
             if self._policy == "fail" and self._reached and self._unusable is not None:
-                raise ImageError(
-                    f"{self._unusable.verdict}: {self._unusable.reason}. Repair it, or set"
-                    " `images.policy: skip` to set the samples with such images aside",
-                    self._root / self._unusable.path.replace("\0", "?"),
-                )
+                raise self._failure(*self._unusable)
+
+    def _failure(self, row: int, image: ImageRecord) -> ImageError:
+        problem = (
+            f"{image.verdict}: {image.reason}. Repair it, or set `images.policy: skip` to set the"
+            " samples with such images aside"
+        )
+        if self._embedded:  # its file is named by a digest, which nobody knows
+            return ImageError(problem, self._source, row, "image")
+        return ImageError(problem, self._root / image.path.replace("\0", "?"))
 
     def _kept(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples with their digests; those that can't be used are set aside."""
@@ -312,10 +331,11 @@ def source_digest(source: Path) -> str:
     """The digest of a source's files. Raises DataError for what is not there or readable."""
     require_source(source)
     try:
-        found = [(str(file), digest_of_file(file)) for file in files(source)]
+        found = [digest_of_file(file) for file in files(source)]
     except OSError as error:
         raise DataError(f"can't be read: {error.strerror or error}", source) from None
-    return found[0][1] if source.is_file() else digest(found, bits=256)
+    # Without their names: shards that were moved together are the same rows.
+    return found[0] if source.is_file() else digest(found, bits=256)
 
 
 def require_source(source: Path) -> None:

@@ -36,8 +36,14 @@ class ImageRoots:
 
     @classmethod
     def of(cls, images: Path | Mapping[str, Path]) -> ImageRoots:
-        """The roots of a setting: one folder for all paths, or a map."""
-        return cls({"": images} if isinstance(images, Path) else dict(images))
+        """The roots of a setting: one folder for all paths, or a map.
+
+        A map's folders are taken with all links followed, or what they link to would not be below
+        their `base`.
+        """
+        if isinstance(images, Path):
+            return cls({"": images})
+        return cls({start: Path(os.path.realpath(root)) for start, root in images.items()})
 
     @property
     def base(self) -> Path:
@@ -68,14 +74,14 @@ def store_image(data: bytes, folder: Path) -> str:
     Raises StoreError if the disk refuses.
     """
     digest = hashlib.sha256(data).hexdigest()
-    path = f"{digest[:2]}/{digest}{_suffix(data)}"
+    path = f"{digest[:2]}/{digest}{suffix_of(data)}"
     if not (folder / path).exists():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / path, data)
     return path
 
 
-def _suffix(data: bytes) -> str:
+def suffix_of(data: bytes) -> str:
     """What a file of these bytes is called, by how they begin; '' for what is no known image."""
     for start, suffix in _BEGINNINGS.items():
         if data.startswith(start):

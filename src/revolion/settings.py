@@ -248,7 +248,7 @@ class Study(Section):
             dataset.model_copy(
                 update={
                     "path": _absolute(folder, dataset.path),
-                    "images": _absolute_roots(folder, dataset.images or dataset.path.parent),
+                    "images": _absolute_roots(folder, dataset.images or _beside(folder, dataset)),
                 }
             )
             for dataset in self.datasets
@@ -256,6 +256,11 @@ class Study(Section):
         local = folder / self.base
         base = str(local.resolve()) if self.base.startswith((".", "/")) else self.base
         return self.model_copy(update={"datasets": datasets, "base": base})
+
+
+def _beside(folder: Path, dataset: DatasetSettings) -> Path:
+    """Where images lie that nothing is said of: with the annotations, in the folder of shards."""
+    return dataset.path if (folder / dataset.path).is_dir() else dataset.path.parent
 
 
 def _absolute_roots(folder: Path, images: Path | dict[str, Path]) -> Path | dict[str, Path]:

@@ -12,12 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from revolion.errors import DataError, SettingsError
+from revolion.formats.files import kind_of, one_of_each
 
 if TYPE_CHECKING:
     from revolion.samples import Reject, Sample
 
 FORMATS: dict[str, str] = {
     "llava": "revolion.formats.llava",
+    "messages": "revolion.formats.messages",
+    "minigpt4": "revolion.formats.minigpt4",
+    "mimicit": "revolion.formats.mimicit",
+    "macaw": "revolion.formats.macaw",
+    "m3it": "revolion.formats.m3it",
+    "lrv": "revolion.formats.lrv",
+    "flat": "revolion.formats.flat",
+    "cauldron": "revolion.formats.cauldron",
+    "onevision": "revolion.formats.onevision",
+    "datajuicer": "revolion.formats.datajuicer",
+    "webdataset": "revolion.formats.webdataset",
 }
 """The layouts: name to module, in the order in which `detect` asks them."""
 
@@ -43,15 +55,20 @@ def load(name: str) -> Format:
 
 
 def detect(path: Path) -> str:
-    """The name of the layout that a file is in. Raises DataError where none knows it."""
-    for name in FORMATS:
-        if load(name).detect(path):
-            return name
-    with path.open("rb") as file:
-        head = file.read(48)
-    start = f"it starts with {head.decode('utf-8', 'replace')!r}" if head else "it is empty"
+    """The name of the layout that a source is in: a file, a folder of shards or a pattern.
+
+    A layout is asked about files of the kinds in its ``KINDS`` (`files.kind_of`), which are text
+    where it names none. Raises DataError where none knows them, or for a broken file.
+    """
+    firsts = one_of_each(path)
+    for file in firsts:
+        kind = kind_of(file)
+        for name in FORMATS:
+            layout = load(name)
+            if kind in getattr(layout, "KINDS", ("text",)) and layout.detect(file):
+                return name
     known = ", ".join(FORMATS)
-    raise DataError(f"no format knows this file ({start}); formats: {known}", path)
+    raise DataError(f"no format knows this file ({_start(firsts[0])}); formats: {known}", firsts[0])
 
 
 def read(
@@ -70,9 +87,13 @@ def read(
 def write(samples: Iterable[Sample], path: Path, format: str = "llava", **options: Any) -> None:
     """Write samples in a layout; ``options`` are those of its own ``write``.
 
-    Raises SettingsError for an unknown layout, StoreError if the disk refuses.
+    Raises SettingsError for a layout that is unknown or only read, StoreError if the disk refuses.
     """
-    load(format).write(samples, path, **options)
+    layout = load(format)
+    if not hasattr(layout, "write"):
+        written = ", ".join(name for name in FORMATS if hasattr(load(name), "write"))
+        raise SettingsError(f"format '{format}' is read, not written; written are {written}")
+    layout.write(samples, path, **options)
 
 
 def _only_samples(found: Iterable[Sample | Reject], path: Path) -> Iterator[Sample]:
@@ -82,3 +103,13 @@ def _only_samples(found: Iterable[Sample | Reject], path: Path) -> Iterator[Samp
         if isinstance(one, Reject):
             raise DataError(one.reason, path, one.row, one.field)
         yield one
+
+
+def _start(file: Path) -> str:
+    """What a file holds that no layout knows."""
+    if kind_of(file) == "parquet":
+        parquet_rows = importlib.import_module("revolion.formats.parquet_rows")
+        return f"its columns are {', '.join(parquet_rows.columns(file))[:200]}"
+    with file.open("rb") as opened:
+        head = opened.read(48)
+    return f"it starts with {head.decode('utf-8', 'replace')!r}" if head else "it is empty"

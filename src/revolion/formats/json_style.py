@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from revolion.errors import DataError
-from revolion.formats.json_rows import CHUNK, opened, starts_with_bracket
+from revolion.formats.json_rows import opened, starts_with_bracket
+from revolion.formats.json_text import CHUNK
 from revolion.store import opened_atomically
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)', re.DOTALL)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from revolion.formats.json_rows import rows
+from revolion.formats.json_rows import first_rows, rows
 from revolion.formats.json_style import LINES, Style, style_of, write_rows
 from revolion.formats.reading import (
     MAX_TEXT,
@@ -33,21 +33,17 @@ from revolion.samples import ImageRef, Reject, Sample, Turn
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
 
-_OTHER_MEDIA = ("images", "video", "videos", "audio", "audios")
-_LOOK_AT = 20  # rows
+_OTHER_MEDIA = ("images", "video", "videos", "audio", "audios", "pcl")
 
 
 def detect(path: Path) -> bool:
     """Whether one of the first rows has conversations of ``from`` and ``value``.
 
+    Rows with ``images`` or ``system`` beside them are LLaMA-Factory's, which `messages` reads.
     Raises DataError if the file can't be opened, or if it is an array that is broken there.
     """
-    for row in rows(path):
-        if _looks_right(row.value):
-            return True
-        if row.number >= _LOOK_AT:
-            break
-    return False
+    found = list(first_rows(path))
+    return any(map(_looks_right, found)) and not any(map(_is_sharegpt, found))
 
 
 def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
@@ -157,3 +153,7 @@ def _looks_right(row: Any) -> bool:
     turns = row.get("conversations") if isinstance(row, dict) else None
     first = turns[0] if isinstance(turns, list) and turns else None
     return isinstance(first, dict) and {"from", "value"} <= first.keys()
+
+
+def _is_sharegpt(row: Any) -> bool:
+    return isinstance(row, dict) and bool(row.get("images") or row.get("system"))

@@ -6,7 +6,10 @@ rule fills a gap: a row with images and no ``<image>`` tag shows them before its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import base64
+import binascii
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from revolion.formats.json_rows import Row
@@ -18,6 +21,14 @@ MAX_TEXT = 1_000_000
 ROLES = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
 """What layouts call who speaks."""
 
+OTHER_MEDIA = ("video", "videos", "audio", "audios")
+"""The fields of what this package can't show to a model."""
+
+CAPTION_PROMPT = "Describe the image."
+"""What a caption is taken to answer where a layout has no instruction."""
+
+_DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.ASCII)
+_LONGEST_PATH = 4096  # characters, as Linux has it; what is longer is no path
 _DEEPEST = 100  # levels; far below what the JSON encoder can take
 
 
@@ -51,14 +62,16 @@ def sample_of(
     images: Sequence[ImageRef],
     conversation: tuple[str | None, tuple[Turn, ...]],
     extra: Mapping[str, Any],
+    field: str = "conversations",
 ) -> Sample:
     """A sample of a system prompt (or None) and turns, its image tags counted.
 
-    A ``source_id`` that is neither text nor an integer is dropped. Raises Unreadable.
+    A ``source_id`` that is neither text nor an integer is dropped; ``field`` is what the layout
+    calls the turns. Raises Unreadable.
     """
     system, turns = conversation
-    check_tags(len(images), system, turns)
-    if isinstance(source_id, bool) or not isinstance(source_id, int | str):
+    check_tags(len(images), system, turns, field)
+    if not is_id(source_id):
         source_id = None
     return Sample(
         dataset=dataset,
@@ -119,6 +132,27 @@ def text_of(value: Any, field: str) -> str:
     return value
 
 
+def response_of(value: Any, field: str) -> str:
+    """The value as a response, which can't be empty. Raises Unreadable."""
+    text = text_of(value, field)
+    if not text.strip():
+        raise Unreadable(field, "empty response")
+    return text
+
+
+def is_id(value: Any) -> bool:
+    """Whether a sample can keep the value as its source's id."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def name_of(value: Any, field: str) -> str:
+    """An id that a file or another row is named by, as text. Raises Unreadable."""
+    if not is_id(value) or not str(value).strip():
+        found = "an empty text" if isinstance(value, str) else kind(value)
+        raise Unreadable(field, f"must be an id, text or an integer, found {found}")
+    return str(value)
+
+
 def object_of(row: Any) -> Mapping[str, Any]:
     """The row, which has to be an object of texts that can be written again. Raises Unreadable."""
     if not isinstance(row, dict):
@@ -127,13 +161,104 @@ def object_of(row: Any) -> Mapping[str, Any]:
     return row
 
 
-def check_tags(images: int, system: str | None, turns: Sequence[Turn]) -> None:
+def images_of(value: Any, field: str, row: int) -> list[ImageRef]:
+    """The images of a path or a data URL, or of a list of them; none for null, ``""`` and ``[]``.
+
+    Raises Unreadable.
+    """
+    if value is None or value in ("", []):
+        return []
+    if not isinstance(value, list):
+        return [image_of(value, field, f"row {row} image 0")]
+    return [
+        image_of(one, f"{field}[{at}]", f"row {row} image {at}") for at, one in enumerate(value)
+    ]
+
+
+def image_of(value: Any, field: str, name: str) -> ImageRef:
+    """The image of a path, or of a data URL, whose bytes get the name. Raises Unreadable."""
+    if isinstance(value, dict) and not value.get("bytes"):
+        value = value.get("path")
+    if not isinstance(value, str):
+        raise Unreadable(field, f"must be a path or a data URL, found {kind(value)}")
+    if value.startswith("data:"):
+        head = _DATA_URL.match(value)
+        if head is None:
+            raise Unreadable(field, "a data URL that is not 'data:<type>;base64,<data>'")
+        return ImageRef(name, data=bytes_of(value[head.end() :], field))
+    if not value.strip():
+        raise Unreadable(field, "an empty path among the images")
+    if len(value) > _LONGEST_PATH:
+        found = f"{len(value):,} characters are no path"
+        raise Unreadable(field, f"{found}; base64 stands in a data URL: data:image/png;base64,...")
+    return ImageRef(value)
+
+
+def bytes_of(text: Any, field: str) -> bytes:
+    """The bytes of strict base64: no line breaks, no missing padding. Raises Unreadable."""
+    if not isinstance(text, str):
+        raise Unreadable(field, f"must be base64 text, found {kind(text)}")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Unreadable(field, f"not base64: {error}") from None
+    if not data:
+        raise Unreadable(field, "an image of no bytes")
+    return data
+
+
+def image_text(image: ImageRef) -> str:
+    """The image as `image_of` reads it: its path, or a data URL of its bytes."""
+    if image.data is None:
+        return image.path
+    known = {b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp"}
+    text = base64.b64encode(image.data).decode("ascii")
+    return f"data:image/{known.get(image.data[:4], 'jpeg')};base64,{text}"
+
+
+def history_of(value: Any, field: str) -> list[tuple[str, str]]:
+    """What was said before, of a list of pairs: an instruction and its response each.
+
+    Nothing for null, ``""`` and ``[]``. Raises Unreadable.
+    """
+    if value is None or value in ("", []):
+        return []
+    if not isinstance(value, list):
+        raise Unreadable(field, f"must be a list of pairs, found {kind(value)}")
+    said = []
+    for at, pair in enumerate(value):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise Unreadable(f"{field}[{at}]", "must be a pair of an instruction and its response")
+        said.append(("human", text_of(pair[0], f"{field}[{at}][0]")))
+        said.append(("gpt", response_of(pair[1], f"{field}[{at}][1]")))
+    return said
+
+
+def system_of(row: Mapping[str, Any]) -> str | None:
+    """What the row's ``system`` says, if it says anything. Raises Unreadable."""
+    system = row.get("system")
+    return None if system is None or system == "" else text_of(system, "system")
+
+
+def refuse_other_media(row: Mapping[str, Any]) -> None:
+    """Refuse a row with video or audio. Raises Unreadable."""
+    for media in OTHER_MEDIA:
+        if row.get(media):
+            raise Unreadable(media, f"'{media}' can't be read; only images can")
+
+
+def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The further fields of a row: all but these, for ``Sample.extra``."""
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def check_tags(images: int, system: str | None, turns: Sequence[Turn], field: str) -> None:
     """Refuse tags that don't go with the images, or that stand elsewhere than in instructions."""
     tags = sum(turn.instruction.count(IMAGE_TAG) for turn in turns)
     if IMAGE_TAG in (system or "") or any(IMAGE_TAG in turn.response for turn in turns):
-        raise Unreadable("conversations", f"an {IMAGE_TAG} tag outside of the instructions")
+        raise Unreadable(field, f"an {IMAGE_TAG} tag outside of the instructions")
     if tags not in (images, 0):
-        raise Unreadable("conversations", f"{tags} {IMAGE_TAG} tags for {images} images")
+        raise Unreadable(field, f"{tags} {IMAGE_TAG} tags for {images} images")
 
 
 def check_texts(row: Mapping[str, Any]) -> None:
@@ -160,7 +285,7 @@ def keys(row: Mapping[str, Any]) -> str:
 
 def kind(value: Any) -> str:
     """What JSON calls the value, never the value itself: it could be of any size."""
-    names = {str: "text", list: "a list", dict: "an object", bool: "a boolean"}
+    names = {str: "text", list: "a list", dict: "an object", bool: "a boolean", bytes: "bytes"}
     return "null" if value is None else names.get(type(value), "a number")
 
 

@@ -1,0 +1,166 @@
+"""The rows of Parquet files, in bounded memory, and back.
+
+Layouts of this family hold the images themselves, so a batch of thousands of rows would be
+gigabytes. Reading decodes a row group at a time and hands out rows one by one; writing makes small
+row groups out of a stream, so that neither this package nor the next reader needs more.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from revolion.errors import DataError, StoreError
+from revolion.formats.files import files
+from revolion.formats.json_rows import Row, opened
+from revolion.store import opened_atomically
+
+IMAGE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
+"""The type of an image's cell, as the `datasets` library writes it."""
+
+LEFT_OVER = "revolion"
+"""A column of JSON text for what a sample has and a layout has no column for."""
+
+_LEFT: dict[str, type | tuple[type, ...]] = {"id": (int, str), "system": str, "extra": dict}
+_BATCH = 32  # rows that are decoded into Python values together
+_ROW_GROUP = 256  # rows; at 100 kB an image that is 25 MB, and it shows in the bytes
+_MAGIC = b"PAR1"
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """The rows of a source's Parquet files, as dicts; their numbers run on from file to file.
+
+    Raises DataError for a file that is broken or missing.
+    """
+    numbers = count()
+    for file in files(path, (".parquet",)):
+        with _explained(file):
+            table = pl.scan_parquet(file, glob=False)
+            for batch in table.collect_batches(chunk_size=_BATCH, maintain_order=True):
+                for row in batch.iter_rows(named=True, buffer_size=1):
+                    yield Row(next(numbers), row)
+
+
+def columns(path: Path) -> dict[str, pl.DataType]:
+    """The columns of a source's first file and their types; only its footer is read.
+
+    Raises DataError for a file that is broken or missing.
+    """
+    file = files(path, (".parquet",))[0]
+    with opened(file) as head:
+        if head.read(len(_MAGIC)) != _MAGIC:
+            return {}
+    with _explained(file):
+        return dict(pl.read_parquet_schema(file))
+
+
+def fields_of(dtype: pl.DataType | None) -> set[str]:
+    """The fields of a column of objects, or of lists of objects; none for another type."""
+    inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else dtype
+    return {field.name for field in inner.fields} if isinstance(inner, pl.Struct) else set()
+
+
+def others(row: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """What else a row holds, in values that JSON has a word for; an empty cell is not there.
+
+    Times and decimals become text, bytes base64.
+    """
+    left = {key: value for key, value in row.items() if key not in known and value is not None}
+    return {key: _plain(value) for key, value in left.items()}
+
+
+def left_over(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a writer put into `LEFT_OVER`: ``id``, ``system``, ``extra``; {} if it is not ours."""
+    text = row.get(LEFT_OVER)
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    ours = all(name in _LEFT and isinstance(one, _LEFT[name]) for name, one in found.items())
+    return found if ours else {}
+
+
+def write(rows: Iterable[Mapping[str, Any]], schema: pl.Schema, path: Path) -> None:
+    """Write rows of a schema; the file is there whole or not at all, the same rows the same bytes.
+
+    Raises StoreError if the disk refuses, DataError for text that UTF-8 can't hold, and whatever
+    ``rows`` raise.
+    """
+    stream = _Stream(rows, schema, path)
+    with opened_atomically(path) as file:
+        try:
+            register_io_source(stream, schema=schema).sink_parquet(
+                file, compression="zstd", row_group_size=_ROW_GROUP, maintain_order=True
+            )
+        except pl.exceptions.PolarsError as error:
+            raise StoreError(f"{path}: can't be written: {_first_line(error)}") from error
+        if stream.error is not None:
+            raise stream.error
+
+
+class _Stream:
+    """Rows as tables, for polars to pull; an error ends them and is kept, for polars eats it."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], schema: pl.Schema, path: Path) -> None:
+        self._rows, self._schema, self._path = iter(rows), schema, path
+        self._done = 0
+        self.error: BaseException | None = None
+
+    def __call__(self, *_: object) -> Iterator[pl.DataFrame]:
+        try:
+            while batch := list(islice(self._rows, _BATCH)):
+                yield self._table(batch)
+                self._done += len(batch)
+        except Exception as error:
+            self.error = error
+
+    def _table(self, batch: list[Mapping[str, Any]]) -> pl.DataFrame:
+        try:
+            return pl.DataFrame(batch, schema=self._schema, orient="row")
+        except UnicodeEncodeError:
+            problem = "an unpaired surrogate can't be stored as UTF-8; remove it from the text"
+            raise DataError(problem, self._path, self._done + self._first_bad(batch)) from None
+
+    def _first_bad(self, batch: list[Mapping[str, Any]]) -> int:
+        for at, row in enumerate(batch):
+            try:
+                pl.DataFrame([row], schema=self._schema)
+            except UnicodeEncodeError:
+                return at
+        return 0
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Turn what polars raises for a broken file into a DataError; it panics at some."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        problem = f"broken Parquet file: {_first_line(error)}. Fetch it again, whole"
+        raise DataError(problem, file) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return str(value)

@@ -1,0 +1,568 @@
+"""The JSON layouts apart from LLaVA's and messages: what is read, refused and given back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import re
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+
+from revolion import formats
+from revolion.errors import DataError, SettingsError
+from revolion.formats import flat, json_rows, json_text, mimicit, minigpt4
+from revolion.samples import ImageRef, Reject, Sample, Turn
+
+from .layouts import (
+    BASE64,
+    GOLDEN,
+    IMAGES,
+    MIMICIT,
+    PNG,
+    URL,
+    accidents,
+    lines,
+    mutated,
+    read,
+    stored,
+)
+from .strategies import samples
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "formats"
+ALL = [(name, number) for name, texts in GOLDEN.items() for number in range(len(texts))]
+
+DRAWN = [1, 1, 1, 0, 1, 0, 1, 0]
+
+
+def golden(folder: Path, name: str, number: int = 0) -> list[Sample]:
+    found = read(stored(folder, name, GOLDEN[name][number]), name)
+    kept = [one for one in found if isinstance(one, Sample)]
+    assert kept == found
+    return kept
+
+
+@pytest.mark.parametrize(("name", "number"), ALL)
+def test_each_golden_file_is_told_by_its_content_and_read(
+    tmp_path: Path, name: str, number: int
+) -> None:
+    found = golden(tmp_path, name, number)
+    assert [one.row for one in found] == list(range(len(found)))
+    assert formats.detect(tmp_path / "LACONV_instructions.json") == name
+
+
+def test_minigpt4(tmp_path: Path) -> None:
+    first, second = golden(tmp_path, "minigpt4")
+    assert (first.source_id, second.source_id) == ("2", 3)
+    assert first.images == (ImageRef("image/2.jpg"),)
+    assert first.turns == (Turn(minigpt4.instruction_of("2"), "A cat."),)
+    assert (first.extra, second.extra) == ({}, {"minigpt4": {"x": 1}})
+
+
+def test_minigpt4s_instructions_are_drawn_evenly_and_stay() -> None:
+    drawn = [minigpt4.instruction_of(str(number)) for number in range(4000)]
+    for instruction in minigpt4.INSTRUCTIONS:
+        assert 900 < drawn.count(instruction) < 1100
+    assert drawn[:8] == list(map(minigpt4.instruction_of, map(str, range(8))))
+    first = [minigpt4.INSTRUCTIONS.index(instruction) for instruction in drawn[:8]]
+    assert first == DRAWN, "another draw is another data set"
+
+
+def test_coco_captions_are_not_minigpt4s(tmp_path: Path) -> None:
+    text = json.dumps({"annotations": [{"image_id": 1, "id": 2, "caption": "A cat."}]})
+    assert not minigpt4.detect(stored(tmp_path, "minigpt4", text))
+
+
+def test_lrv(tmp_path: Path) -> None:
+    first, second = golden(tmp_path, "lrv")
+    assert (first.source_id, first.images, first.turns) == (
+        "2417",
+        (ImageRef("2417.jpg"),),
+        (Turn("Q", "A"),),
+    )
+    assert second.images == (ImageRef("2418.jpg"),)
+    assert second.extra == {"lrv": {"task": "verification"}}
+
+
+def test_m3it(tmp_path: Path) -> None:
+    first, second = golden(tmp_path, "m3it")
+    assert [image.path for image in first.images] == ["row 0 image 0", "row 0 image 1"]
+    assert [image.data for image in first.images] == [PNG, PNG]
+    assert first.turns == (Turn("Look.\nQ", "A"),)
+    assert second.turns == (Turn("Look.", "A"),)
+    assert [image.data for image in second.images] == [PNG]
+
+
+def test_macaw(tmp_path: Path) -> None:
+    first, second = golden(tmp_path, "macaw")
+    assert (first.source_id, first.images) == ("COCO_1.jpg", (ImageRef("COCO_1.jpg"),))
+    assert (second.source_id, second.images) == (None, ())
+    assert second.extra == {"macaw": {"video": "None"}}
+
+
+# MIMIC-IT and its images
+
+
+def as_json(folder: Path) -> None:
+    (folder / "LA.json").write_text(json.dumps(IMAGES, indent=1))
+
+
+def as_parquet(folder: Path) -> None:
+    pl.DataFrame({"id": list(IMAGES), "base64": list(IMAGES.values())}).write_parquet(
+        folder / "LACONV_images.parquet"
+    )
+
+
+def as_pandas_would(folder: Path) -> None:
+    table = pl.DataFrame({"base64": list(IMAGES.values()), "__index_level_0__": list(IMAGES)})
+    table.write_parquet(folder / "LACONV.parquet")
+
+
+def under_another_name(folder: Path) -> None:
+    (folder / "pictures.json").write_text(json.dumps(IMAGES))
+    (folder / "LACONV_train.json").write_text("{}")
+    (folder / "other_instructions.json").write_text("{}")
+
+
+PLACES = (as_json, as_parquet, as_pandas_would, under_another_name)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_mimicit_finds_its_images(tmp_path: Path, place: Callable[[Path], None]) -> None:
+    path = tmp_path / "LACONV_instructions.json"
+    path.write_text(GOLDEN["mimicit"][0])
+    place(tmp_path)
+    first, second = read(path, "mimicit")
+    assert isinstance(first, Sample)
+    assert isinstance(second, Sample)
+    assert (first.source_id, first.images) == ("LA_1", (ImageRef("I1", data=PNG),))
+    assert [image.data for image in second.images] == [b"\xff\xfe\xfd", PNG]
+    assert first.turns == (Turn("Q", "A"),)
+    assert first.extra == {"mimicit": {"rel_ins_ids": ["LA_2"]}}
+
+
+def test_mimicit_without_its_images(tmp_path: Path) -> None:
+    path = tmp_path / "LACONV_instructions.json"
+    path.write_text(GOLDEN["mimicit"][0])
+    with pytest.raises(DataError, match=r"is not beside it \(no other\); call it LACONV\.json or"):
+        read(path, "mimicit")
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(DataError, match=r"there is a\.json, b\.json"):
+        read(path, "mimicit")
+    pl.DataFrame({"x": [1]}).write_parquet(tmp_path / "LA.parquet")
+    with pytest.raises(DataError, match="needs a column 'base64' and one of the ids; there is x"):
+        read(path, "mimicit")
+    (tmp_path / "LA.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"LA\.parquet: can't be read"):
+        read(path, "mimicit")
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ('{"I2": "AAAA"}', "no image has the id 'I1'"),
+        (f'{{"I1": "{BASE64}", "I1": "AAAA"}}', "'I1' stands twice in LA.json"),
+        ('{"I1": 7}', "must be base64 text, found a number"),
+        ('{"I1": "A"}', "not base64"),
+        ('{"I1": ""}', "an image of no bytes"),
+    ],
+)
+def test_an_image_that_mimicit_can_not_have(tmp_path: Path, images: str, reason: str) -> None:
+    path = stored(tmp_path, "mimicit", GOLDEN["mimicit"][0])
+    (tmp_path / "LA.json").write_text(images)
+    first, _ = read(path, "mimicit")
+    assert isinstance(first, Reject)
+    assert (first.field or "").startswith("image_ids")
+    assert reason in first.reason
+
+
+def test_an_image_that_stands_twice_in_parquet(tmp_path: Path) -> None:
+    path = stored(tmp_path, "mimicit", GOLDEN["mimicit"][0])
+    table = pl.DataFrame({"id": ["I1", "I2", "I1"], "base64": [BASE64, None, BASE64]})
+    table.write_parquet(tmp_path / "LACONV.parquet")
+    first, second = read(path, "mimicit")
+    assert isinstance(first, Reject)
+    assert first.reason == "'I1' stands twice in LACONV.parquet"
+    assert isinstance(second, Reject)
+    assert (second.field, second.reason) == ("image_ids[0]", "no image has the id 'I2'")
+
+
+def test_images_in_damaged_parquet_are_an_error(tmp_path: Path) -> None:
+    path = stored(tmp_path, "mimicit", GOLDEN["mimicit"][0])
+    as_parquet(tmp_path)
+    data = (tmp_path / "LACONV_images.parquet").read_bytes()
+    for number in range(100):
+        (tmp_path / "LACONV_images.parquet").write_bytes(mutated(data, random.Random(number)))
+        with suppress(DataError):
+            assert len(read(path, "mimicit")) == 2
+
+
+def test_mimicits_images_are_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among texts of more than one byte a character, and in windows of any size."""
+    monkeypatch.setattr(json_text, "CHUNK", 64)
+    images = {f"bild ü{n}": base64.b64encode(bytes([n]) * 300).decode() for n in range(200)}
+    rows = {
+        str(n): {"instruction": "Q", "answer": "A", "image_ids": [f"bild ü{n}"]} for n in range(200)
+    }
+    path = tmp_path / "X_instructions.json"
+    path.write_text(json.dumps({"data": rows}))
+    (tmp_path / "X.json").write_text(json.dumps(images, ensure_ascii=False, indent=2), "utf-8")
+    for number, one in enumerate(mimicit.read(path, "set")):
+        assert isinstance(one, Sample)
+        assert one.images[0].data == bytes([number]) * 300
+
+
+# An object around the rows
+
+
+def test_what_stands_around_the_rows_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"x": number, "data": [1]} for number in range(7)]
+    around = {"meta": {"data": [3]}, "n": -1.5e3, "s": "[{", "empty": [], "none": {}}
+    for value in (rows, dict(zip("abcdefg", rows, strict=True))):
+        text = json.dumps({**around, "data": value, "z": [[], {}]}, indent=1)
+        path = stored(tmp_path, "", "\ufeff" + text)
+        for chunk in range(1, 40):
+            monkeypatch.setattr(json_text, "CHUNK", chunk)
+            found = list(json_rows.rows_under(path, "data"))
+            assert [row.value for row in found] == rows
+            assert [row.number for row in found] == list(range(7))
+            data = path.read_bytes()
+            for row in found:
+                if row.span:
+                    assert json.loads(data[slice(*row.span)]) == row.value
+    assert [row.name for row in found] == list("abcdefg")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "broken JSON object: no object at the start at byte 0"),
+        ("", "the file ends inside the object"),
+        ("{}", "no 'data' in the object; there is nothing"),
+        ('{"a": 1, "b": []}', "no 'data' in the object; there is a, b"),
+        ('{"data": 7}', "no list and no object under 'data' at byte"),
+        ('{"data": [1, 2}', "Expecting ',' or ']' at byte 14"),
+        ('{"data": [1] "x"}', "Expecting ',' or '}' at byte 13"),
+        ('{"data": [1], 7: 1}', "Expecting a name in double quotes at byte 14"),
+        ('{"data" [1]}', "Expecting ':' at byte 8"),
+        ('{"data": [1], "data": [2]}', "the key 'data' stands twice"),
+        ('{"data": [1]} x', "more text after the object's end at byte 14"),
+        ('{"data": [1', "the file ends inside the object"),
+        ('{"data": {"a": 1, "b"', "the file ends inside the object"),
+    ],
+)
+def test_a_broken_object_is_an_error_of_the_file(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(DataError) as caught:
+        list(json_rows.rows_under(stored(tmp_path, "", text), "data"))
+    assert reason in str(caught.value)
+
+
+def test_an_object_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "cap.json"
+    row = json.dumps({"image_id": "1", "caption": "x" * 2000})
+    with path.open("w") as file:
+        file.write('{"images": [' + ",".join([row] * 5000) + '], "annotations": [')
+        file.write(",".join([row] * 5000) + "]}")
+    tracemalloc.start()
+    assert sum(1 for _ in minigpt4.read(path, "set")) == 5000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * json_text.CHUNK < path.stat().st_size
+
+
+def test_a_line_too_long_to_be_a_row_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_rows, "_LONGEST_LOOK", 1000)
+    path = stored(tmp_path, "", lines({"a": 1}) + json.dumps({"b": "x" * 2000}))
+    assert list(json_rows.first_rows(path)) == [{"a": 1}]
+
+
+# Flat tables
+
+
+def test_flat_rows(tmp_path: Path) -> None:
+    first, second, third = golden(tmp_path, "flat", 0)
+    assert (first.images, first.turns) == ((ImageRef("a.jpg"),), (Turn("Q", "A"),))
+    assert second.images == (ImageRef("a.jpg"), ImageRef("row 1 image 1", data=PNG))
+    assert second.turns == (Turn("Hi", "Ho"), Turn("Q", "A"))
+    assert third.turns == (Turn("Add.\n1, 1", "2"),)
+    assert (third.source_id, third.extra) == (3, {"flat": {"level": 1}})
+
+
+def test_flat_tables(tmp_path: Path) -> None:
+    first, second = golden(tmp_path, "flat", 1)
+    assert (first.images, first.turns) == ((ImageRef("a.jpg"),), (Turn("What, then?", "7"),))
+    assert (second.images, second.turns) == ((), (Turn("two\nlines", "x"),))
+    assert [one.turns for one in golden(tmp_path, "flat", 2)] == [
+        (Turn("Q", "A"),),
+        (Turn("R", "B"),),
+    ]
+
+
+def test_of_several_columns_the_first_that_is_not_empty(tmp_path: Path) -> None:
+    row = {"text": "T", "prompt": "P", "question": "", "caption": "C", "output": "O", "img": None}
+    (found,) = read(stored(tmp_path, "flat", lines(row)), "flat")
+    assert isinstance(found, Sample)
+    assert found.turns == (Turn("P", "O"),)
+    assert found.extra == {"flat": {"text": "T", "caption": "C"}}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"question,answer\nQ,A,B,C\n", "can't be read as a table: "),
+        (b"question,answer\n\xff,A\n", "can't be read as a table: "),
+        ("[]".encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_a_broken_table_is_an_error_of_the_file(tmp_path: Path, data: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        read(stored(tmp_path, "flat", data), "flat")
+
+
+@settings(max_examples=100, deadline=None)
+@given(samples("flat"))
+def test_what_flat_writes_it_reads(made: list[Sample]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.jsonl"
+        flat.write(made, path)
+        assert read(path, "flat") == made
+
+
+# What is refused
+
+REFUSED: list[tuple[str, Any, str | None, str]] = [
+    ("minigpt4", "text", None, "the row is no object but text"),
+    ("minigpt4", {"caption": "x"}, "image_id", "must be an id, text or an integer, found null"),
+    ("minigpt4", {"image_id": " ", "caption": "x"}, "image_id", "found an empty text"),
+    ("minigpt4", {"image_id": True, "caption": "x"}, "image_id", "found a boolean"),
+    ("minigpt4", {"image_id": "1"}, "caption", "must be text, found null"),
+    ("minigpt4", {"image_id": "1", "caption": " "}, "caption", "empty response"),
+    ("minigpt4", {"image_id": "1", "caption": "<image>"}, "caption", "outside of the instruct"),
+    ("lrv", {"question": "Q", "answer": "A"}, "image_id", "must be an id"),
+    ("lrv", {"image_id": 1, "answer": "A"}, "question", "must be text, found null"),
+    ("lrv", {"image_id": 1, "question": "Q", "answer": 7}, "answer", "must be text, found a num"),
+    ("lrv", {"image_id": 1, "question": "<image><image>", "answer": "A"}, "question", "2 <image>"),
+    ("m3it", {"outputs": "A"}, "instruction", "must be text, found null"),
+    ("m3it", {"instruction": "Q", "inputs": 7, "outputs": "A"}, "inputs", "found a number"),
+    ("m3it", {"instruction": "Q"}, "outputs", "must be text, found null"),
+    (
+        "m3it",
+        {"instruction": "Q", "outputs": "A", "image_base64_str": ["AA A"]},
+        "image_base64_str[0]",
+        "not base64: ",
+    ),
+    (
+        "m3it",
+        {"instruction": "Q", "outputs": "A", "image_base64_str": [BASE64, None]},
+        "image_base64_str[1]",
+        "must be base64 text, found null",
+    ),
+    ("m3it", {"video": "a.mp4", "instruction": "Q", "outputs": "A"}, "video", "only images can"),
+    ("macaw", {"id": 7, "instruction": "Q", "response": "A"}, "id", "file name, found a number"),
+    ("macaw", {"id": "ABCDE", "instruction": "Q", "response": "A"}, "id", "'ABCDE' is no image's"),
+    ("macaw", {"id": "a.jpg", "response": "A"}, "instruction", "must be text, found null"),
+    ("macaw", {"video": "a", "instruction": "Q", "response": "A"}, "video", "only images can"),
+    ("macaw", {"image": " ", "instruction": "Q", "response": "A"}, "image", "an empty path"),
+    ("mimicit", {"answer": "A"}, "instruction", "must be text, found null"),
+    ("mimicit", {"instruction": "Q"}, "answer", "must be text, found null"),
+    (
+        "mimicit",
+        {"instruction": "Q", "answer": "A", "image_ids": "I1"},
+        "image_ids",
+        "must be a list of ids, found text",
+    ),
+    (
+        "mimicit",
+        {"instruction": "Q", "answer": "A", "image_ids": ["I1", None]},
+        "image_ids[1]",
+        "must be an id",
+    ),
+    ("flat", {"answer": "A"}, "question", "no question; found the fields answer"),
+    ("flat", {"question": "Q"}, "answer", "no answer; found the fields question"),
+    ("flat", {"question": "Q", "answer": ""}, "answer", "empty response"),
+    ("flat", {"question": 7, "answer": "A"}, "question", "must be text, found a number"),
+    ("flat", {"question": "<image>", "answer": "A"}, "question", "1 <image> tags for 0 images"),
+    ("flat", {"image": 7, "question": "Q", "answer": "A"}, "image", "must be a path or a data URL"),
+    ("flat", {"image": "a" * 5000, "question": "Q", "answer": "A"}, "image", "5,000 characters"),
+    ("flat", {"image": ["a", " "], "question": "Q", "answer": "A"}, "image[1]", "an empty path"),
+    ("flat", {"image": "data:x", "question": "Q", "answer": "A"}, "image", "a data URL that is no"),
+    ("flat", {"image": URL[:-1], "question": "Q", "answer": "A"}, "image", "not base64: "),
+    (
+        "flat",
+        {"image": {"bytes": "x"}, "question": "Q", "answer": "A"},
+        "image",
+        "data URL, found an object",
+    ),
+    ("flat", {"history": "x", "question": "Q", "answer": "A"}, "history", "a list of pairs, found"),
+    ("flat", {"history": [["Q"]], "question": "Q", "answer": "A"}, "history[0]", "must be a pair"),
+    (
+        "flat",
+        {"history": [["Q", " "]], "question": "Q", "answer": "A"},
+        "history[0][1]",
+        "empty response",
+    ),
+    ("flat", {"system": 7, "question": "Q", "answer": "A"}, "system", "must be text"),
+    ("flat", {"video": "a", "question": "Q", "answer": "A"}, "video", "only images can"),
+    ("flat", {"question": "Q", "answer": "\ud800"}, "answer", "an unpaired surrogate"),
+]
+
+
+@pytest.mark.parametrize(("name", "row", "field", "reason"), REFUSED, ids=range(len(REFUSED)))
+def test_a_row_that_can_not_be_read(
+    tmp_path: Path, name: str, row: Any, field: str | None, reason: str
+) -> None:
+    if name == "mimicit":
+        frame: Any = {**MIMICIT, "data": {**MIMICIT["data"], "LA_3": row}}
+    elif name in ("minigpt4", "macaw"):
+        key, rows = next(
+            (key, value)
+            for key, value in json.loads(GOLDEN[name][0]).items()
+            if isinstance(value, list)
+        )
+        frame = {key: [*rows, row]}
+    else:
+        frame = [*(json.loads(line) for line in lines_of(name)), row]
+    *before, found = read(stored(tmp_path, name, json.dumps(frame)), name)
+    assert all(isinstance(one, Sample) for one in before)
+    assert isinstance(found, Reject), found
+    assert (found.row, found.field) == (len(before), field)
+    assert reason in found.reason
+
+
+def lines_of(name: str) -> list[str]:
+    text = GOLDEN[name][0]
+    return text.splitlines() if text.startswith("{") else list(map(json.dumps, json.loads(text)))
+
+
+def test_an_id_that_is_no_unicode(tmp_path: Path) -> None:
+    text = json.dumps({"data": {"\ud800": MIMICIT["data"]["LA_1"]}})
+    (found,) = read(stored(tmp_path, "mimicit", text), "mimicit")
+    assert isinstance(found, Reject)
+    assert "an unpaired surrogate" in found.reason
+
+
+def test_layouts_that_are_only_read(tmp_path: Path) -> None:
+    reason = re.escape("format 'lrv' is read, not written; written are llava, messages, flat")
+    with pytest.raises(SettingsError, match=reason):
+        formats.write([], tmp_path / "x", "lrv")
+
+
+# Dialects of LLaVA
+
+DIALECTS: dict[str, tuple[Any, list[str], str | None]] = {
+    "LAMM": (
+        {"image": "a.jpg", "conversations": [{"from": "human", "value": "Q"},
+                                             {"from": "gpt", "value": "A"}],
+         "task_type": "conversation"},
+        ["a.jpg"], None,
+    ),
+    "LAMM's point clouds": (
+        {"pcl": "a.npy", "conversations": [{"from": "human", "value": "Q"},
+                                           {"from": "gpt", "value": "A"}]},
+        [], "'pcl' can't be read",
+    ),
+    "ShareGPT4V": (
+        {"id": "000", "image": "sam/images/a.jpg",
+         "conversations": [{"from": "human", "value": "What?\n<image>"},
+                           {"from": "gpt", "value": "A"}]},
+        ["sam/images/a.jpg"], None,
+    ),
+    "SVIT": (
+        {"id": 1, "image": "vg/1.jpg",
+         "conversations": [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"},
+                           {"from": "human", "value": "R"}, {"from": "gpt", "value": "B"}]},
+        ["vg/1.jpg"], None,
+    ),
+    "LLaVAR": (
+        {"id": "x", "image": "x.jpg", "text": "OCR",
+         "conversations": [{"from": "human", "value": "Q\n<image>"},
+                           {"from": "gpt", "value": "A"}]},
+        ["x.jpg"], None,
+    ),
+    "MAmmoTH-VL": (
+        {"id": "x", "image": ["a.jpg", "b.jpg"],
+         "conversations": [{"from": "human", "value": "<image>\n<image>\nQ"},
+                           {"from": "gpt", "value": "A"}]},
+        ["a.jpg", "b.jpg"], None,
+    ),
+    "MAmmoTH-VL's videos": (
+        {"id": "x", "video": "a.mp4", "conversations": [{"from": "human", "value": "<video>\nQ"},
+                                                        {"from": "gpt", "value": "A"}]},
+        [], "'video' can't be read",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_dialects_of_llava(tmp_path: Path, name: str) -> None:
+    row, images, reason = DIALECTS[name]
+    path = stored(tmp_path, "llava", json.dumps([row]))
+    assert formats.detect(path) == "llava"
+    (found,) = read(path, "llava")
+    if reason is None:
+        assert isinstance(found, Sample)
+        assert [image.path for image in found.images] == images
+        formats.write([found], tmp_path / "copy.json", "llava")
+        assert json.loads((tmp_path / "copy.json").read_text()) == [row]
+    else:
+        assert isinstance(found, Reject)
+        assert reason in found.reason
+
+
+# Any bytes
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
+    for number in range(150):
+        accidents(tmp_path, name, random.Random(f"{name} {number}"))
+
+
+# Files that others made
+
+REAL: list[tuple[str, str, int, int]] = [
+    ("minigpt4/filter_cap.json", "minigpt4", 2362, 0),
+    ("llava_bench/coco2014_val_gpt4_qa_30x3.jsonl", "flat", 90, 0),
+    ("ms_swift/tests/llm/data/alpaca.jsonl", "flat", 3, 0),
+    ("ms_swift/tests/llm/data/alpaca.csv", "flat", 3, 0),
+    ("ms_swift/tests/llm/data/alpaca2.csv", "flat", 3, 0),
+    ("ms_swift/tests/llm/data/swift_single.csv", "flat", 3, 0),
+]
+NO_ANSWERS = ["llava_bench/qa90_questions.jsonl", "llava_bench/qa90_gpt4_answer.jsonl"]
+
+
+@pytest.mark.parametrize(("file", "name", "kept", "refused"), REAL, ids=[one[0] for one in REAL])
+def test_real_files(file: str, name: str, kept: int, refused: int) -> None:
+    path = SHARED / file
+    if not path.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    assert formats.detect(path) == name
+    found = read(path, name)
+    assert sum(isinstance(one, Sample) for one in found) == kept
+    assert len(found) == kept + refused
+
+
+@pytest.mark.parametrize("file", NO_ANSWERS)
+def test_real_files_without_answers(file: str) -> None:
+    path = SHARED / file
+    if not path.exists():
+        pytest.skip("the shared data sets are not on this machine")
+    with pytest.raises(DataError, match="no format knows this file"):
+        formats.detect(path)
+    assert all("no answer" in one.reason for one in read(path, "flat") if isinstance(one, Reject))
+    assert len(read(path, "flat")) == len(path.read_text().splitlines())
