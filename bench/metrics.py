@@ -4,12 +4,12 @@
     python bench/metrics.py
     python bench/metrics.py --pipeline 20000
 
-Rates are pairs per CPU second, Java's included. Start-up (imports, loading of data, METEOR's Java) is
-not counted, but for pycocoevalcap's tokenizer, which starts Java for each call, here of 3,000 to
+Rates are pairs per CPU second, Java's included. Start-up (imports, loading of data, METEOR's Java)
+is not counted, but for pycocoevalcap's tokenizer, which starts Java for each call, here of 3,000 to
 12,000 pairs. ``--pipeline`` takes a file of long pairs to a file of scores by the wall clock, as
-people run it. Peak memory is the process's and Java's together. The table is printed and
-written into ``bench/results``. A peer that is not installed is named and left out. The texts are
-made by `pairs.py`, the implementations named in `peers.py`.
+people run it. Peak memory is the process's and Java's together. The table is printed and written
+into ``bench/results``. A peer that is not installed is named and left out. The texts are made by
+`pairs.py`, the implementations named in `peers.py`.
 """
 
 from __future__ import annotations
