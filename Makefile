@@ -27,4 +27,6 @@ demo: setup
 	$(BIN)/revolion demo $(DEMO)
 
 bench: setup
-	$(BIN)/python bench/study.py
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python bench/study.py --times 3
+	$(BIN)/python bench/metrics.py --pipeline 20000

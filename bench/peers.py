@@ -108,14 +108,13 @@ def our_tokens() -> Run:
 @dataclass(frozen=True, slots=True)
 class Peer:
     """``what`` it computes; ``copies`` of the pairs go into one call; ``raw`` texts or plain ones;
-    ``cores`` it may use; whether each call ``starts`` a process, whose start-up is taken off."""
+    ``cores`` it may use."""
 
     what: str
     load: Callable[[], Run]
     copies: int = 1
     raw: bool = False
     cores: int = 1
-    starts: bool = False
 
 
 PEERS = {
@@ -128,7 +127,7 @@ PEERS = {
     "rouge-score ROUGE-L F1": Peer("rouge_l", lambda: rouge_score("rouge_score")),
     "rouge-score-rs ROUGE-L F1": Peer("rouge_l", lambda: rouge_score("rouge_score_rs"), copies=10),
     "pycocoevalcap METEOR": Peer("meteor", lambda: coco_metric("meteor")),
-    "pycocoevalcap tokens": Peer("tokens", coco_tokens, copies=20, raw=True, starts=True),
+    "pycocoevalcap tokens": Peer("tokens", coco_tokens, copies=20, raw=True),
     "revolion BLEU and ROUGE-L": Peer("bleu, rouge_l", our_bleu_and_rouge, copies=10),
     "revolion tokens": Peer("tokens", our_tokens, copies=20, raw=True),
     "revolion all three": Peer("all", lambda: ours("none", 1), copies=10),

@@ -12,46 +12,53 @@ std::uint64_t NgramCounter::hash_of_gram(const Gram& gram) {
   return both ^ (both >> 31);
 }
 
-void NgramCounter::begin(const std::vector<std::string_view>& answer) {
+void NgramCounter::begin(const std::vector<Word>& answer) {
   length_ = static_cast<std::int64_t>(answer.size());
   closest_ = -1;
   reference_ = 0;
-  counts_.clear();
-  table_.clear(answer.size());
-  grams_.clear(kOrders * answer.size());
-  words_.clear();
-  for (const auto& word : answer) words_.push_back(table_.enter(word, hash_of(word)));
-  for (std::size_t start = 0; start < words_.size(); ++start) {
-    Word head = kUnknown;
-    for (std::size_t n = 0; n < kOrders && start + n < words_.size(); ++n) {
-      const Gram gram{head, words_[start + n]};
-      head = grams_.enter(gram, hash_of_gram(gram));
-      count_answer(head, n);
+  known_ = 0;
+  if (counts_.size() < kOrders * answer.size()) counts_.resize(kOrders * answer.size());
+  for (const Word word : answer) count_answer(word, 0);
+  distinct_ = known_;
+  grams_.clear((kOrders - 1) * answer.size());
+  for (std::size_t start = 0; start < answer.size(); ++start) {
+    const std::size_t end = std::min(answer.size(), start + kOrders);
+    Word head = answer[start];
+    for (std::size_t place = start + 1; place < end; ++place) {
+      const Gram gram{head, answer[place]};
+      head = distinct_ + grams_.enter(gram, hash_of_gram(gram));
+      count_answer(head, static_cast<int>(place - start));
     }
   }
 }
 
-void NgramCounter::count_answer(Word number, std::size_t order) {
-  if (static_cast<std::size_t>(number) == counts_.size()) {
-    counts_.push_back({static_cast<std::int32_t>(order), 0, 0, 0, 0});
+void NgramCounter::count_answer(Word number, int order) {
+  Count& count = counts_[number];
+  if (number == known_) {
+    ++known_;
+    count.order = order;
+    count.in_answer = count.in_reference = count.most = 0;
+    count.reference = 0;
   }
-  ++counts_[number].in_answer;
+  ++count.in_answer;
 }
 
-void NgramCounter::add_reference(const std::vector<std::string_view>& reference) {
+void NgramCounter::add_reference(const std::vector<Word>& reference) {
   ++reference_;
   const auto length = static_cast<std::int64_t>(reference.size());
   const auto gap = std::llabs(length - length_), best = std::llabs(closest_ - length_);
   if (closest_ < 0 || gap < best || (gap == best && length < closest_)) closest_ = length;
-  words_.clear();
-  for (const auto& word : reference) words_.push_back(table_.find(word, hash_of(word)));
-  for (std::size_t start = 0; start < words_.size(); ++start) {
-    Word head = kUnknown;
-    for (std::size_t n = 0; n < kOrders && start + n < words_.size(); ++n) {
-      if (words_[start + n] == kUnknown) break;
-      const Gram gram{head, words_[start + n]};
-      head = grams_.find(gram, hash_of_gram(gram));
-      if (head == kUnknown) break;  // the answer has none of the longer ones either
+  for (std::size_t start = 0; start < reference.size(); ++start) {
+    Word head = reference[start];
+    if (head == kUnknown) continue;
+    count_reference(head);
+    const std::size_t end = std::min(reference.size(), start + kOrders);
+    for (std::size_t place = start + 1; place < end; ++place) {
+      if (reference[place] == kUnknown) break;
+      const Gram gram{head, reference[place]};
+      const Word found = grams_.find(gram, hash_of_gram(gram));
+      if (found == kUnknown) break;  // the answer has none of the longer ones either
+      head = distinct_ + found;
       count_reference(head);
     }
   }
@@ -71,7 +78,8 @@ BleuCounts NgramCounter::end() const {
   result.answer_length = length_;
   result.reference_length = closest_;
   for (int n = 0; n < kOrders; ++n) result.guess[n] = std::max<std::int64_t>(0, length_ - n);
-  for (const Count& count : counts_) {
+  for (Word number = 0; number < known_; ++number) {
+    const Count& count = counts_[number];
     result.correct[count.order] += std::min(count.in_answer, count.most);
   }
   return result;

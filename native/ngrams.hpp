@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "words.hpp"
@@ -27,14 +26,15 @@ struct BleuCounts {
 /// Counts one answer after the other; keeps its memory from one to the next.
 class NgramCounter {
  public:
-  /// The answer, as words of `str.split()`.
-  void begin(const std::vector<std::string_view>& answer);
-  /// One of its references, likewise.
-  void add_reference(const std::vector<std::string_view>& reference);
+  /// The answer, as numbers of the words of `str.split()`, counted from 0 as they first occur.
+  void begin(const std::vector<Word>& answer);
+  /// One of its references, likewise, `kUnknown` for words that the answer does not have.
+  void add_reference(const std::vector<Word>& reference);
   BleuCounts end() const;
 
  private:
-  // An n-gram is its first n - 1 words, an n-gram already known, and its last word.
+  // A single word is known by its own number. A longer n-gram is its first n - 1 words, which are
+  // an n-gram already known, and its last word; their numbers go on behind the words'.
   struct Gram {
     Word head, last;
     bool operator==(const Gram& other) const { return head == other.head && last == other.last; }
@@ -45,13 +45,12 @@ class NgramCounter {
     std::int32_t order, in_answer, in_reference, most;
     std::uint32_t reference;
   };
-  void count_answer(Word number, std::size_t order);
+  void count_answer(Word number, int order);
   void count_reference(Word number);
 
-  WordTable table_;
   SmallTable<Gram> grams_;
-  std::vector<Word> words_;
-  std::vector<Count> counts_;
+  std::vector<Count> counts_;  // the first `known_` are this answer's
+  Word known_ = 0, distinct_ = 0;
   std::int64_t length_ = 0, closest_ = -1;
   std::uint32_t reference_ = 0;
 };

@@ -36,13 +36,18 @@ class PairScorer {
 
  private:
   std::string_view tokens_of(std::string_view text, std::string& memory) const;
+  /// Begins both metrics with the answer; whether both part it into the same words.
+  bool enter_words(std::string_view answer);
 
   bool tokenize_;
   std::unique_ptr<Meteor> meteor_;
+  // The answer's words as either metric parts them; mostly alike, and then one table serves both.
+  WordTable blank_table_, space_table_;
   NgramCounter ngrams_;
   SubsequenceScorer subsequences_;
   std::vector<std::string> memory_;
   std::vector<std::string_view> words_, references_;
+  std::vector<Word> numbers_;
 };
 
 }  // namespace revolion

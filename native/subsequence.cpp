@@ -15,15 +15,14 @@ int ones(std::uint64_t bits) { return __builtin_popcountll(bits); }
 
 }  // namespace
 
-void SubsequenceScorer::begin(const std::vector<std::string_view>& answer) {
+void SubsequenceScorer::begin(const std::vector<Word>& answer) {
   length_ = static_cast<double>(answer.size());
   precision_ = recall_ = 0;
-  table_.clear(answer.size());
   blocks_.clear();
   first_.clear();
   last_.clear();
   for (std::size_t place = 0; place < answer.size(); ++place) {
-    const Word word = table_.enter(answer[place], hash_of(answer[place]));
+    const Word word = answer[place];
     const auto number = static_cast<std::uint32_t>(place / 64);
     const auto fresh = static_cast<std::int32_t>(blocks_.size());
     if (static_cast<std::size_t>(word) == first_.size()) {
@@ -64,10 +63,9 @@ void SubsequenceScorer::match(Word word) {
   }
 }
 
-void SubsequenceScorer::add_reference(const std::vector<std::string_view>& reference) {
+void SubsequenceScorer::add_reference(const std::vector<Word>& reference) {
   std::fill(row_.begin(), row_.end(), ~std::uint64_t{0});
-  for (const auto& text : reference) {
-    const Word word = table_.find(text, hash_of(text));
+  for (const Word word : reference) {
     if (word != kUnknown) match(word);
   }
   // Bits beyond the answer stay ones: nothing matches there, and a carry only adds ones above.

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "words.hpp"
@@ -24,9 +23,11 @@ struct RougeL {
 
 class SubsequenceScorer {
  public:
-  /// The answer, as words of `str.split(" ")`, at least one.
-  void begin(const std::vector<std::string_view>& answer);
-  void add_reference(const std::vector<std::string_view>& reference);
+  /// The answer, as numbers of the words of `str.split(" ")`, at least one, counted from 0 as they
+  /// first occur.
+  void begin(const std::vector<Word>& answer);
+  /// A reference, likewise, `kUnknown` for words that the answer does not have.
+  void add_reference(const std::vector<Word>& reference);
   RougeL end() const;
 
  private:
@@ -37,7 +38,6 @@ class SubsequenceScorer {
   };
   void match(Word word);
 
-  WordTable table_;
   std::vector<std::int32_t> first_, last_;  // of each word's blocks
   std::vector<Block> blocks_;
   std::vector<std::uint64_t> row_;

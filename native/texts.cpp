@@ -13,52 +13,58 @@ std::string at(const std::string& name, std::size_t place) {
   return name + "[" + std::to_string(place) + "]";
 }
 
+std::string called(const char* name, Py_ssize_t group) {
+  return group < 0 ? name : at(name, static_cast<std::size_t>(group));
+}
+
 std::string shown(nb::handle value) {
   const std::string text = nb::cast<std::string>(nb::repr(value));
   return text.size() <= 40 ? text : text.substr(0, 40) + "...";
 }
 
-nb::object sequence_of(nb::handle list, const std::string& name, const char* cure) {
+nb::object sequence_of(nb::handle list, const char* name, Py_ssize_t group, const char* cure) {
+  if (PyList_CheckExact(list.ptr())) return nb::borrow(list);
   if (PyUnicode_Check(list.ptr()) || PyBytes_Check(list.ptr())) {
-    fail(name + " is one text, " + shown(list) + "; " + cure);
+    fail(called(name, group) + " is one text, " + shown(list) + "; " + cure);
   }
   PyObject* items = PySequence_Fast(list.ptr(), "");
   if (!items) {
     PyErr_Clear();
-    fail(name + " is " + shown(list) + "; " + cure);
+    fail(called(name, group) + " is " + shown(list) + "; " + cure);
   }
   return nb::steal(items);
 }
 
 }  // namespace
 
-void Texts::add_all(nb::handle list, const std::string& name) {
-  const nb::object items = sequence_of(list, name, "a list of texts is due, even around one");
+void Texts::add_all(nb::handle list, const char* name, Py_ssize_t group) {
+  const nb::object items = sequence_of(list, name, group, "a list of texts is due, even around one");
   const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(items.ptr()));
   for (std::size_t place = 0; place < size; ++place) {
     PyObject* item = PySequence_Fast_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(place));
-    views_.push_back(view_of(item, name, place));
+    views_.push_back(view_of(item, name, group, place));
     owners_.push_back(nb::borrow(item));
   }
 }
 
-std::string_view Texts::view_of(PyObject* text, const std::string& name, std::size_t place) {
+std::string_view Texts::view_of(PyObject* text, const char* name, Py_ssize_t group,
+                                std::size_t place) {
   if (!PyUnicode_Check(text)) {
-    fail(at(name, place) + " is " + shown(text) +
+    fail(at(called(name, group), place) + " is " + shown(text) +
          ", not a text; leave out what was not answered, it has no score");
   }
   Py_ssize_t size = 0;
   const char* data = PyUnicode_AsUTF8AndSize(text, &size);
   if (!data) {
     PyErr_Clear();
-    fail(at(name, place) + " holds half of a surrogate pair, which is no character: " + shown(text));
+    fail(at(called(name, group), place) + " holds half of a surrogate pair, which is no character: " + shown(text));
   }
   return {data, static_cast<std::size_t>(size)};
 }
 
 Pairs::Pairs(nb::handle answers, nb::handle references) {
   answers_.add_all(answers, "answers");
-  const nb::object groups = sequence_of(references, "references", "a list of lists is due");
+  const nb::object groups = sequence_of(references, "references", -1, "a list of lists is due");
   const auto size = static_cast<std::size_t>(PySequence_Fast_GET_SIZE(groups.ptr()));
   if (size != answers_.views().size()) {
     fail(std::to_string(answers_.views().size()) + " answers but " + std::to_string(size) +
@@ -67,7 +73,7 @@ Pairs::Pairs(nb::handle answers, nb::handle references) {
   starts_.reserve(size + 1);
   for (std::size_t place = 0; place < size; ++place) {
     PyObject* group = PySequence_Fast_GET_ITEM(groups.ptr(), static_cast<Py_ssize_t>(place));
-    references_.add_all(group, at("references", place));
+    references_.add_all(group, "references", static_cast<Py_ssize_t>(place));
     if (references_.views().size() == starts_.back()) {
       fail(at("references", place) + " is empty; each answer needs at least one reference");
     }

@@ -16,12 +16,12 @@ namespace revolion {
 /// for a lone surrogate, which has no UTF-8.
 class Texts {
  public:
-  /// All items of `list`; `name` is what messages call it.
-  void add_all(nanobind::handle list, const std::string& name);
+  /// All items of `list`; messages call it `name`, or the item `name[group]`.
+  void add_all(nanobind::handle list, const char* name, Py_ssize_t group = -1);
   const std::vector<std::string_view>& views() const { return views_; }
 
  private:
-  std::string_view view_of(PyObject* text, const std::string& name, std::size_t place);
+  std::string_view view_of(PyObject* text, const char* name, Py_ssize_t group, std::size_t place);
 
   std::vector<nanobind::object> owners_;
   std::vector<std::string_view> views_;

@@ -18,14 +18,4 @@ void split_at_spaces(std::string_view text, std::vector<std::string_view>& words
   if (text.size() > start) words.push_back(text.substr(start));
 }
 
-void split_at_blanks(std::string_view text, std::vector<std::string_view>& words) {
-  words.clear();
-  for (std::size_t start = 0;;) {
-    const std::size_t blank = text.find(' ', start);
-    words.push_back(text.substr(start, blank - start));  // npos - start is more than is left: all
-    if (blank == std::string_view::npos) return;
-    start = blank + 1;
-  }
-}
-
 }  // namespace revolion

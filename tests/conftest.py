@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -23,6 +25,14 @@ from revolion.settings import Study
 from revolion.studyfile import load
 
 from .helpers import NAMES, Command, Done, write_study
+
+# A shell starts background jobs deaf to Ctrl-C, and what they start would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -203,10 +203,13 @@ def write_slow_study(folder: Path, rows: int, **answering: int) -> Path:
 
 
 @contextmanager
-def answering(study: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own, which has begun to answer."""
+def answering(
+    study: Path, prepare: Callable[[], object] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which has begun to answer; ``prepare`` is called in it."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*REVOLION, "run", str(study)], **pipes) as process:
+    command = [*REVOLION, "run", str(study)]
+    with subprocess.Popen(command, preexec_fn=prepare, **pipes) as process:
         while not list(study.parent.glob("run/answer/*/*/*.partial")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
@@ -226,6 +229,15 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_finishes(tmp_path: Path) -> N
     again = subprocess.run([*REVOLION, "run", str(study), "--json"], capture_output=True)
     assert again.returncode == 0
     assert json.loads(again.stdout)["datasets"] == list(NAMES)
+
+
+def test_a_run_that_was_started_deaf_to_ctrl_c_goes_on(tmp_path: Path) -> None:
+    study = write_slow_study(tmp_path, rows=60, batch_size=20, shard=1)
+    with answering(study, lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "Ctrl-C" not in err
 
 
 BUSY = """

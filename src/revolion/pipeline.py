@@ -332,10 +332,15 @@ def _logged(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def stoppable(store: Store) -> Iterator[None]:
-    """Let the first Ctrl-C ask for a clean stop; the second one is Python's own."""
+    """Let the first Ctrl-C ask for a clean stop; the second one is Python's own.
+
+    Not outside of the main thread, to which signals belong, and not in a process that was started
+    to ignore Ctrl-C, as a shell's background jobs are; a `stop` file in the run folder still works.
+    """
     store.clear_stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals belong to the main thread; a `stop` file in the run folder still works
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
         return
 
     def ask(_number: int, _frame: object) -> None:
