@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from revolion.errors import DataError, ImageError, SettingsError, StoreError
-from revolion.intake import counts, stale, take_in
+from revolion.intake import take_in
 from revolion.samples import Sample
 from revolion.tables import SCHEMA, from_table
+from revolion.taken import counts, stale
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -18,9 +18,10 @@ import revolion
 from revolion import pipeline
 from revolion.errors import ImageError
 from revolion.formats import cauldron, webdataset
-from revolion.intake import counts, images_root, source_digest, stale, take_in
+from revolion.intake import source_digest, take_in
 from revolion.samples import ImageRef, Sample, Turn
 from revolion.tables import from_table
+from revolion.taken import counts, images_root, stale
 
 from .conftest import StudyMaker, write_dataset
 

@@ -13,14 +13,12 @@ import dataclasses
 import difflib
 import heapq
 import json
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -28,16 +26,12 @@ from revolion import formats
 from revolion.digests import digest, digest_of_file, uniform
 from revolion.errors import DataError, ImageError
 from revolion.formats.files import files, folder_of, is_pattern
-from revolion.images import ImageRecord, check, check_all, resolve, usable
+from revolion.images import ImageRecord, check_all, usable
 from revolion.roots import ImageRoots, store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.store import write_atomically
 from revolion.tables import SCHEMA, to_table, write_table
-
-SAMPLES, IMAGES, REJECTS = "samples.parquet", "images.parquet", "rejects.parquet"
-FACTS = "intake.json"
-EMBEDDED = "images"
-"""The folder of the images that came out of the source, each named by its digest."""
+from revolion.taken import EMBEDDED, FACTS, IMAGES, REJECTS, SAMPLES, commonest
 
 IMAGE_SCHEMA = pl.Schema(
     {
@@ -101,59 +95,6 @@ def take_in(
     intake.require_images()
     intake.require_samples()
     intake.store(folder, layout)
-
-
-def counts(folder: Path) -> dict[str, Any]:
-    """What a taken-in data set holds, for reports.
-
-    Keys: ``format``, ``rows`` in the source, ``samples``, ``rejects`` {reason: rows} with numbers
-    and names left out of the reasons, ``images`` {verdict: images}, ``turns``, ``characters`` of
-    all instructions and responses, ``response_characters``.
-    """
-    facts = _facts(folder)
-    turns = pl.read_parquet(folder / SAMPLES, columns=["turns"])["turns"].explode().struct.unnest()
-    asked = int(turns["instruction"].str.len_chars().sum())
-    answered = int(turns["response"].str.len_chars().sum())
-    rejects = pl.read_parquet(folder / REJECTS)["reason"]
-    verdicts = pl.read_parquet(folder / IMAGES)["verdict"]
-    return {
-        **{name: facts[name] for name in ("format", "rows", "samples")},
-        "rejects": dict(_commonest(rejects)),
-        "images": dict(Counter(verdicts).most_common()),
-        "turns": len(turns),
-        "characters": asked + answered,
-        "response_characters": answered,
-    }
-
-
-def content(folder: Path) -> str:
-    """The digest of the samples that were taken in, down to their rows and image paths."""
-    found: str = _facts(folder)["content"]
-    return found
-
-
-def images_root(folder: Path, images: Path | Mapping[str, Path]) -> Path:
-    """The folder that the image paths of a taken-in data set are below.
-
-    Arguments: ``images`` the roots that it was taken in with.
-    """
-    return folder / EMBEDDED if _facts(folder)["embedded"] else ImageRoots.of(images).base
-
-
-def stale(folder: Path, images: Path | Mapping[str, Path]) -> bool:
-    """Whether an image came, went or changed (size or time) since the data set was taken in.
-
-    Arguments: ``images`` the roots that it was taken in with.
-    """
-    root = images_root(folder, images)
-    columns = ["path", "bytes", "mtime_ns"]
-    for path, size, mtime_ns in pl.read_parquet(folder / IMAGES, columns=columns).iter_rows():
-        if size is None:  # there was nothing to open; whatever opens now is news
-            if check(root, path, max_pixels=1).bytes is not None:
-                return True
-        elif _size_and_time(root, path) != (size, mtime_ns):
-            return True
-    return False
 
 
 class _Intake:
@@ -225,7 +166,7 @@ class _Intake:
         """Raise DataError if no row is left."""
         if self._first_row:
             return
-        reasons = _commonest(reject.reason for reject in self._rejects)[:3]
+        reasons = commonest(reject.reason for reject in self._rejects)[:3]
         why = "; ".join(f"{reason} ({rows} rows)" for reason, rows in reasons)
         if self._rows:
             problem = f"none of its {self._rows} rows can be used: {why}"
@@ -354,25 +295,6 @@ def require_source(source: Path) -> None:
     near = difflib.get_close_matches(gone, names, n=3, cutoff=0.5) or names[:5]
     there = f"there is {', '.join(near)}" if near else "it is empty"
     raise DataError(f"no such file; '{gone}' is not in {parent.resolve()}: {there}", source)
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    return facts
-
-
-def _commonest(reasons: Iterable[str]) -> list[tuple[str, int]]:
-    """How often each kind of reason stands there; names and numbers inside them don't count."""
-    kinds = (re.sub(r"\d[\d,]*", "N", re.sub(r"'.*'", "'...'", reason)) for reason in reasons)
-    return sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
-
-
-def _size_and_time(root: Path, path: str) -> tuple[int, int] | None:
-    try:
-        status = resolve(root, path).stat()
-    except (OSError, ImageError):
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def _frame(records: Iterable[ImageRecord | Reject], schema: pl.Schema) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from revolion.plan import Part, Parts, Unit
 from revolion.settings import Study
 from revolion.store import Store
 from revolion.tables import write_table
+from revolion.taken import SAMPLES, images_root
 
 SIDES = ("train", "evaluation")
 PARTS = "parts.json"
@@ -50,7 +51,7 @@ def take_in(job: Job) -> None:
 def split(job: Job) -> None:
     """Give every sample of the study its side; leave a table per part and `parts.json`."""
     settings = job.study.split
-    files = {name: job.source(name) / "samples.parquet" for name in job.study.names}
+    files = {name: job.source(name) / SAMPLES for name in job.study.names}
     sides = splits.split(
         {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
@@ -87,7 +88,7 @@ def _images(study: Study, store: Store, name: str, intake_key: str) -> str:
     """The image root of a data set's parts, as `Part.images` spells it."""
     images = study.dataset(name).images
     assert images is not None  # a resolved study names every image root
-    root = intake.images_root(store.folder(intake_key), images)
+    root = images_root(store.folder(intake_key), images)
     return str(root.relative_to(store.root)) if root.is_relative_to(store.root) else str(root)
 
 

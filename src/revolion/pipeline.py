@@ -20,7 +20,7 @@ from typing import Any
 
 from revolion import backends, jobs, metrics, models, plan, results
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import content, source_digest, stale
+from revolion.intake import source_digest
 from revolion.jobs import Job
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
@@ -28,6 +28,7 @@ from revolion.refining import draws
 from revolion.resources import gpus
 from revolion.settings import Study
 from revolion.store import Store, explained
+from revolion.taken import content, stale
 
 STAGES = {
     "intake": "revolion.parts:take_in",

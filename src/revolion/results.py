@@ -14,7 +14,6 @@ import polars as pl
 from revolion import metrics, plan
 from revolion.answering import ANSWERS
 from revolion.digests import digest
-from revolion.intake import counts
 from revolion.plan import Parts, Unit
 from revolion.refining import FILES, SELECTION, image_root, write_refined
 from revolion.report.markdown import markdown
@@ -23,6 +22,7 @@ from revolion.scoring import SCORES
 from revolion.settings import Study
 from revolion.store import Store, explained, opened_atomically, write_atomically
 from revolion.tables import write_table
+from revolion.taken import counts
 from revolion.tuning import TRAINABLE
 from revolion.verification import VERIFICATION, compared
 

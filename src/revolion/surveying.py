@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from revolion import intake, models, pipeline
+from revolion import intake, models, pipeline, taken
 from revolion.backends import connect
 from revolion.errors import RevolionError
 from revolion.pipeline import Progress, Watcher
@@ -24,7 +24,7 @@ _SAMPLED = 200  # texts per part that token counts are estimated from
 def survey(
     data: Path, *, images: Path | None, format: str | None, limit: int | None, watch: Watcher
 ) -> dict[str, Any]:
-    """What a data set holds: counts as `intake.counts` tells them, and three of its samples.
+    """What a data set holds: counts as `taken.counts` tells them, and three of its samples.
 
     Raises DataError.
     """
@@ -50,9 +50,9 @@ def survey(
             threads=2,
             progress=note,
         )
-        samples = pl.read_parquet(Path(folder) / "samples.parquet")
+        samples = pl.read_parquet(Path(folder) / taken.SAMPLES)
         shown = samples.head(3).select("source_id", "images", "turns").to_dicts()
-        return {"data": str(data), **intake.counts(Path(folder)), "examples": shown}
+        return {"data": str(data), **taken.counts(Path(folder)), "examples": shown}
 
 
 def forecast(study: Study, folder: Path, watch: Watcher) -> dict[str, Any]:
