@@ -339,8 +339,11 @@ def stoppable(store: Store) -> Iterator[None]:
     to ignore Ctrl-C, as a shell's background jobs are; a `stop` file in the run folder still works.
     """
     store.clear_stop()
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # polars puts a handler there when it loads
         yield
         return
 
