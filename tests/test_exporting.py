@@ -177,8 +177,7 @@ def test_the_card_says_what_where_from_and_how(run: Path, tmp_path: Path) -> Non
     assert "revolion run study.yaml" in text
 
 
-def test_text_only_data_name_no_images_column(run: Path, tmp_path: Path) -> None:
-    """Rows of several images make a column of lists; none at all, no column for LLaMA-Factory."""
+def test_text_only_rows_and_several_images_keep_the_columns(run: Path, tmp_path: Path) -> None:
     for side in ("train", "evaluation"):
         file = run / "refined" / f"{side}.json"
         rows = json.loads(file.read_text())
@@ -188,9 +187,12 @@ def test_text_only_data_name_no_images_column(run: Path, tmp_path: Path) -> None
             row["image"] = [row["image"], row["image"]] if side == "evaluation" else None
         file.write_text(json.dumps(rows))
     export(run, summary(run), "llamafactory", "both", tmp_path / "out")
-    info = json.loads((tmp_path / "out/dataset_info.json").read_text())
-    assert info["colours_of_things_train"]["columns"] == {"messages": "messages"}
-    assert "images" in info["colours_of_things_evaluation"]["columns"]
+    for side, images in (("train", 0), ("evaluation", 2)):
+        rows = json.loads((tmp_path / f"out/colours_of_things_{side}.json").read_text())
+        assert rows
+        for row in rows:
+            assert len(row["images"]) == images
+            assert row["messages"][0]["content"].count(IMAGE_TAG) == images
     export(run, summary(run), "parquet", "both", tmp_path / "out")
     kinds = {pl.read_parquet_schema(file)["image"] for file in (tmp_path / "out/data").iterdir()}
     assert kinds == {pl.List(pl.Struct({"bytes": pl.Binary(), "path": pl.String()}))}

@@ -21,7 +21,7 @@ from revolion import formats
 from revolion.converting import has_several, read_image
 from revolion.errors import ImageError, SettingsError
 from revolion.formats.carrying import carried
-from revolion.formats.json_style import Style
+from revolion.formats.json_style import LINES, Style
 from revolion.images import resolve
 from revolion.refining import FILES, SELECTION
 from revolion.report.card import card
@@ -37,7 +37,10 @@ IMAGES = "images"
 
 INFO = "dataset_info.json"
 SHARD_BYTES = 400_000_000
-"""The most bytes of images in one Parquet shard; a larger single sample has one to itself."""
+"""The most that a Parquet shard holds, in bytes of images and characters of text.
+
+A larger single sample has one to itself.
+"""
 
 _TAGS = {
     "role_tag": "role",
@@ -107,7 +110,7 @@ def for_trainers(sample: Sample) -> Sample:
 
 
 def in_runs(sizes: Iterable[tuple[Sample, int]], most: int) -> Iterator[list[Sample]]:
-    """Samples and their bytes, in order, as lists of at most so many bytes, or of one sample."""
+    """Samples and their sizes, in order, as lists of at most so much, or of one sample."""
     run: list[Sample] = []
     held = 0
     for sample, size in sizes:
@@ -149,13 +152,10 @@ class _Export:
 
     def entry(self, side: str) -> dict[str, Any]:
         """The side's entry in `dataset_info.json`."""
-        columns = {"messages": "messages", "images": "images"}
-        if not any(sample.images for sample in self._samples(side)):
-            del columns["images"]  # LLaMA-Factory asks for every column that is named
         return {
             "file_name": f"{self.name(side)}.json",
             "formatting": "sharegpt",
-            "columns": columns,
+            "columns": {"messages": "messages", "images": "images"},
             "tags": _TAGS,
         }
 
@@ -169,11 +169,15 @@ class _Export:
             formats.write(samples, file, "llava")
         elif self._layout == "messages":
             file = self._out / f"{side}.jsonl"
-            formats.write(map(for_trainers, samples), file, "messages")
+            self._write_messages(samples, file, LINES)
         else:
             file = self._out / f"{self.name(side)}.json"
-            formats.write(map(for_trainers, samples), file, "messages", style=Style())
+            self._write_messages(samples, file, Style())
         return [file]
+
+    def _write_messages(self, samples: Iterable[Sample], file: Path, style: Style) -> None:
+        rows = map(for_trainers, samples)
+        formats.write(rows, file, "messages", style=style, always_images=True)
 
     def _samples(self, side: str) -> Iterator[Sample]:
         found = formats.read(self._refined / FILES[side], "refined", "llava", strict=True)
@@ -205,13 +209,14 @@ class _Export:
         return shards
 
     def _sized(self, side: str) -> Iterator[tuple[Sample, int]]:
-        """The samples in Parquet's layout, with the data set's name, and the bytes of images."""
+        """The samples in Parquet's layout, with the data set's name, and their sizes."""
         counts = self.counts(side)
         sources = chain.from_iterable(repeat(name, rows) for name, rows in counts.items())
         for sample, source in zip(self._samples(side), sources, strict=True):
             moved, _ = carried(sample, "llava", "onevision")
             fields = {"data_source": source} | moved.extra.get("onevision", {})
             size = sum(self._size(image.path) for image in sample.images)
+            size += sum(len(turn.instruction) + len(turn.response) for turn in sample.turns)
             yield replace(tagged(moved), extra={"onevision": fields}), size
 
     def _size(self, path: str) -> int:
