@@ -33,7 +33,7 @@ _TURNS = {
 
 _MEANT = ("id", "image", "images", "system", "messages", "conversations", "pcl", *OTHER_MEDIA)
 _MESSAGES = ("conversation", "query", "response", "history")
-_COLUMNS = (*IMAGE, *QUESTION, *ANSWER, "history", "input")
+_COLUMNS = (*IMAGE, *QUESTION, *ANSWER, "history", "input", "image_id")  # the last is lrv's mark
 _TAKEN: dict[str, frozenset[str]] = {
     "llava": frozenset(_MEANT),
     "messages": frozenset((*_MEANT, *_MESSAGES)),
