@@ -108,7 +108,10 @@ def convert(
     from revolion.report.progress import bars
 
     with bars() as watch:
-        note = lambda rows: watch([Progress("rows", rows, 0)])  # noqa: E731
+
+        def note(rows: int) -> None:
+            watch([Progress("rows", rows, 0)])
+
         found = convert_file(source, out, to, format=format, images=images, progress=note)
     _print_json(found) if as_json else _show(converted(found))
 
