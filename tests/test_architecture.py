@@ -55,6 +55,7 @@ FLOORS: dict[str, int] = {
     "models.trainable": 2,
     "report.markdown": 2,
     "report.terminal": 2,
+    "report.card": 3,
     "demo.words": 2,
     "demo.drawing": 2,
     "demo.defects": 2,
@@ -93,6 +94,7 @@ FLOORS: dict[str, int] = {
     "formats.cauldron": 5,
     "formats.datajuicer": 5,
     "formats.onevision": 5,
+    "formats.carrying": 6,
     "scoring": 5,
     "rating": 5,
     "tuning": 5,
@@ -100,13 +102,16 @@ FLOORS: dict[str, int] = {
     "grading": 6,
     "demo": 6,
     "demo.study": 6,
+    "converting": 7,
     "verification": 7,
     "results": 8,
-    # 9: all of it, in order
+    # 9: all of it, in order, and on from there
     "pipeline": 9,
+    "exporting": 9,
     # 10: what people call, and what looks before it runs
     "running": 10,
     "surveying": 10,
+    "report.progress": 10,
     "machine": 10,
     # 11: the doors
     "": 11,

@@ -10,8 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +21,6 @@ from revolion.errors import InterruptedRun, RevolionError, SettingsError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from revolion.pipeline import Progress as StageProgress
-    from revolion.pipeline import Watcher
     from revolion.settings import Study
 
 app = typer.Typer(
@@ -79,14 +76,44 @@ def inspect(
 ) -> None:
     """Say what a data set holds: samples, turns, images, and every row that can't be used."""
     from revolion.report.overview import inspection
+    from revolion.report.progress import bars
     from revolion.surveying import survey
 
-    with _bars() as watch:
+    with bars() as watch:
         found = survey(data, images=images, format=format, limit=limit, watch=watch)
     if as_json:
         _print_json(found)
     else:
         _show(inspection(found))
+
+
+@app.command(epilog=_example("revolion convert data/llava.json data/llava.parquet --to onevision"))
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="an annotation file, or shards")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write")],
+    to: Annotated[str, typer.Option(help="the layout to write")],
+    format: Annotated[
+        str | None, typer.Option("--from", help="IN's layout; default: found")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="image root; default: IN's folder")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a data set in another layout, and say what was rejected and what could not come along.
+
+    Images that IN holds itself become files in OUT-images/ where the layout names them by path.
+    """
+    from revolion.converting import convert as convert_file
+    from revolion.pipeline import Progress
+    from revolion.report.overview import converted
+    from revolion.report.progress import bars
+
+    with bars() as watch:
+
+        def note(rows: int) -> None:
+            watch([Progress("rows", rows, 0)])
+
+        found = convert_file(source, out, to, format=format, images=images, progress=note)
+    _print_json(found) if as_json else _show(converted(found))
 
 
 @app.command(epilog=_example("revolion plan study.yaml"))
@@ -96,10 +123,11 @@ def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> No
     The data sets are read for it, if they have not been, and kept for the run.
     """
     from revolion.report.overview import planned
+    from revolion.report.progress import bars
     from revolion.surveying import forecast
 
     loaded, folder = _load(study, run)
-    with _bars() as watch:
+    with bars() as watch:
         found = forecast(loaded, folder, watch)
     _print_json(found) if as_json else _show(planned(found))
 
@@ -155,19 +183,32 @@ def refine(
 @app.command(epilog=_example("revolion report study.yaml"))
 def report(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
     """Show the results of a finished study again."""
-    from revolion.results import read_summary
-    from revolion.surveying import is_current
-
-    loaded, folder = _load(study, run)
-    summary = read_summary(folder)
-    if summary is None:
-        raise SettingsError(f"{folder} holds no results yet; 'revolion run {study}' makes them")
-    if not is_current(summary, loaded, folder):
-        _say(
-            "warning: these are results of other settings or data than the study has now;"
-            f" 'revolion run {study}' renews them"
-        )
+    summary, folder = _finished(study, run)
     _print_json(summary) if as_json else _show_results(summary, folder)
+
+
+@app.command(epilog=_example("revolion export study.yaml exported --to llamafactory --copy-images"))
+def export(
+    study: StudyFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],
+    to: Annotated[str, typer.Option(help="llava | messages | llamafactory | parquet")],
+    side: Annotated[str, typer.Option(help="train | evaluation | both")] = "train",
+    copy_images: Annotated[bool, typer.Option(help="copy the images into OUT_DIR/images")] = False,
+    run: RunFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the refined data of a finished study as a trainer or a data hub takes them."""
+    from revolion.exporting import export as export_refined
+
+    summary, folder = _finished(study, run)
+    found = export_refined(folder, summary, to, side, out, copy_images=copy_images)
+    if as_json:
+        _print_json(found)
+        return
+    counts = ", ".join(f"{samples:,} {name}" for name, samples in found["samples"].items())
+    _say(f"wrote {counts} samples to {', '.join(str(out / file) for file in found['files'])}")
+    if found["image_root"] is not None:
+        _say(f"image paths start from {found['image_root']}")
 
 
 @app.command(
@@ -196,6 +237,7 @@ def score(
     from revolion.pipeline import Progress
     from revolion.rating import rate
     from revolion.report.overview import scored
+    from revolion.report.progress import bars
     from revolion.settings import MetricSettings
     from revolion.sources import Columns, read_pairs
     from revolion.studyfile import checked
@@ -203,7 +245,7 @@ def score(
     given = {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
     settings = checked(MetricSettings, given, "revolion score")
     pairs = read_pairs(answers, references or (), Columns(answer, reference, id))
-    with _bars() as watch:
+    with bars() as watch:
         found = rate(
             pairs,
             settings,
@@ -268,8 +310,9 @@ def main() -> None:
 
 def _run(study: Study, folder: Path, as_json: bool) -> None:
     from revolion.pipeline import run as run_study
+    from revolion.report.progress import bars
 
-    with _bars() as watch:
+    with bars() as watch:
         summary = run_study(study, folder, watch)
     _print_json(summary) if as_json else _show_results(summary, folder)
 
@@ -285,52 +328,28 @@ def _load(file: Path, run: Path | None, workers: int | None = None) -> tuple[Stu
     return study, run or file.parent / "run"
 
 
+def _finished(file: Path, run: Path | None) -> tuple[dict[str, Any], Path]:
+    """The summary of a finished study and its run folder. Warns if they are of another study."""
+    from revolion.results import read_summary
+    from revolion.surveying import is_current
+
+    loaded, folder = _load(file, run)
+    summary = read_summary(folder)
+    if summary is None:
+        raise SettingsError(f"{folder} holds no results yet; 'revolion run {file}' makes them")
+    if not is_current(summary, loaded, folder):
+        _say(
+            "warning: these are results of other settings or data than the study has now;"
+            f" 'revolion run {file}' renews them"
+        )
+    return summary, folder
+
+
 def _show_results(summary: Mapping[str, Any], folder: Path) -> None:
     from revolion.report.terminal import tables
 
     _show(tables(summary))
     _say(f"results: {folder}/results (report.md), refined data: {folder}/refined")
-
-
-@contextmanager
-def _bars() -> Iterator[Watcher]:
-    """Progress bars on a terminal; in a pipe, silence."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description:<8}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def watch(stages: Sequence[StageProgress]) -> None:
-            for stage in stages:
-                if stage.stage not in tasks:
-                    tasks[stage.stage] = progress.add_task(stage.stage, rate="", total=None)
-                task = tasks[stage.stage]
-                speed = next(task_.speed for task_ in progress.tasks if task_.id == task)
-                progress.update(
-                    task,
-                    completed=stage.done,
-                    total=stage.of or None,
-                    rate=f"{speed:.1f}/s" if speed else "",
-                )
-
-        yield watch
 
 
 class _Stderr(logging.Handler):

@@ -78,13 +78,16 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
     return read_each(rows(path), dataset, lambda value, row: _sample(value, dataset, row))
 
 
-def write(samples: Iterable[Sample], path: Path, style: Style = LINES) -> None:
+def write(
+    samples: Iterable[Sample], path: Path, style: Style = LINES, always_images: bool = False
+) -> None:
     """Write samples as rows of messages; the file is there whole or not at all.
 
-    Arguments: ``style`` the layout of the JSON. Raises StoreError if the disk refuses, DataError
-    for text that UTF-8 can't hold.
+    Arguments: ``style`` the layout of the JSON, ``always_images`` to give rows without images an
+    empty list of them, for loaders that want the same columns throughout. Raises StoreError if the
+    disk refuses, DataError for text that UTF-8 can't hold.
     """
-    write_rows((_row(sample) for sample in samples), path, style)
+    write_rows((_row(sample, always_images) for sample in samples), path, style)
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
@@ -224,7 +227,7 @@ def _extra(row: Mapping[str, Any], field: str, messages: Sequence[_Message]) -> 
     return {"messages": extra} if extra else {}
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def _row(sample: Sample, always_images: bool) -> dict[str, Any]:
     extra = sample.extra.get("messages", {})
     said = [] if sample.system is None else [("system", sample.system)]
     for turn in sample.turns:
@@ -238,7 +241,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         {"role": role, "content": text, **further}
         for (role, text), further in zip(said, more, strict=True)
     ]
-    if sample.images or _has_inline(sample.turns):
+    if always_images or sample.images or _has_inline(sample.turns):
         row["images"] = [image_text(image) for image in sample.images]
     return row
 

@@ -1,8 +1,8 @@
-"""What the looking commands show: `inspect`, `plan`, `status`, `doctor`. Facts in, tables out."""
+"""What `inspect`, `convert`, `plan`, `status`, `score` and `doctor` show. Facts in, tables out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -27,6 +27,23 @@ def inspection(found: Mapping[str, Any]) -> list[Table]:
             row = (" ".join(sample["images"]), turn["instruction"], turn["response"])
             examples.add_row(*(escape(_short(text)) for text in row))
     return [*tables, examples]
+
+
+def converted(found: Mapping[str, Any]) -> list[Table]:
+    """Tables of what `converting.convert` did: counts, rejects, losses, where images lie."""
+    sizes = {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
+    tables = [facts(sizes)]
+    if found["rejects"]:
+        tables.append(facts(found["rejects"], "rows that can't be used"))
+    held = "kept in 'revolion', which only this package reads"
+    losses = [*found["losses"]]
+    losses += [{"what": what, "rows": rows, "why": held} for what, rows in found["aside"].items()]
+    if losses:
+        tables.append(_losses(losses))
+    if found["images"]:
+        roots = {start or "image root": root for start, root in found["images"].items()}
+        tables.append(facts(roots, "where image paths start"))
+    return tables
 
 
 def planned(found: Mapping[str, Any]) -> list[Table]:
@@ -65,6 +82,15 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     for stage, counts in found.items():
         work = f"{counts['work']:,} {measures[stage]}" if stage in measures else ""
         table.add_row(stage, number(counts["units"]), number(counts["done"]), work)
+    return table
+
+
+def _losses(losses: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(title="what is lost, or kept for this package only")
+    for column in ("what", "rows", "why"):
+        table.add_column(column, justify="right" if column == "rows" else "left")
+    for loss in losses:
+        table.add_row(escape(loss["what"]), number(loss["rows"]), escape(loss["why"]))
     return table
 
 
