@@ -108,7 +108,7 @@ def test_a_single_tone_has_no_fingerprint(shade: int) -> None:
 def test_a_fingerprint_is_a_hash_and_a_small_image() -> None:
     found = known(picture(3))
     assert found == known(picture(3)) != known(picture(4))
-    assert len(bytes.fromhex(found)) == 8 + 16 * 16 + 2 * 8 * 8
+    assert len(bytes.fromhex(found)) == 8 + 32 * 32 + 2 * 8 * 8
 
 
 def test_nothing_is_like_nothing() -> None:

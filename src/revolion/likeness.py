@@ -1,7 +1,7 @@
 """Which images look alike: a fingerprint of each, and all pairs that agree, without a double loop.
 
 A copy that was saved again, scaled, trimmed or brightened has other bytes and shows the same thing.
-A fingerprint is what is left of an image at 16 x 16 pixels: a 64-bit hash that finds candidates,
+A fingerprint is what is left of an image at 32 x 32 pixels: a 64-bit hash that finds candidates,
 and the small image itself that decides about them. The hash takes the signs of the 64 lowest
 frequencies of the luminance against their median, as pHash does (Zauner, "Implementation and
 Benchmarking of Perceptual Image Hash Functions", 2010). Candidates are looked up by quarters of
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-SIDE = 16
+SIDE = 32
 """Width and height in pixels of what a fingerprint is made of, whatever the image's own."""
 
 RADIUS = 11
@@ -31,6 +31,7 @@ _PLAIN = 2.0  # spread of the luminance, of 255, below which an image has no fin
 _SHIFT = 0.6  # of what a pixel's neighbours span: how far trimming by 2 % moves an edge
 _NOISE = 0.3  # in spreads of the luminance, as far as compression changes it
 _GRAIN = (2.0, 8.0)  # the same in levels of 255, of luminance and of colour, which it rounds more
+_LEAST = 0.86  # correlation of the luminance at full size: pages of one form have less
 _GAIN = 2.0  # how much brighter the one may be
 _PIECES, _BITS = 4, 16  # a hash's quarters
 _AT_ONCE = 1 << 22  # candidates held in memory
@@ -44,17 +45,17 @@ Floats = npt.NDArray[np.float32]
 def fingerprint(pixels: npt.NDArray[np.uint8]) -> str:
     """What an image is compared by, as hexadecimal text; '' for an image of a single tone.
 
-    Arguments: ``pixels`` uint8[16, 16, 3], the whole image scaled down, RGB. Returns 16 digits of
-    the hash, 512 of the luminance (16 x 16 bytes) and twice 128 of the colour (8 x 8 bytes each:
+    Arguments: ``pixels`` uint8[32, 32, 3], the whole image scaled down, RGB. Returns 16 digits of
+    the hash, 2,048 of the luminance (32 x 32 bytes) and twice 128 of the colour (8 x 8 bytes each:
     blue and red against the luminance).
     """
     values = pixels.astype(np.float32)
     light: Floats = values @ _LUMINANCE
     if light.std() < _PLAIN:
         return ""
-    colours = [_quarter(0.5 * (values[..., channel] - light) + 128) for channel in (2, 0)]
+    colours = [_smaller(0.5 * (values[..., channel] - light) + 128, 4) for channel in (2, 0)]
     small = [np.rint(plane).astype(np.uint8).tobytes() for plane in (light, *colours)]
-    return _hash(light).hex() + b"".join(small).hex()
+    return _hash(_smaller(light, 2)).hex() + b"".join(small).hex()
 
 
 def alike(fingerprints: Sequence[str]) -> Pairs:
@@ -132,7 +133,8 @@ def _agree(rows: npt.NDArray[np.uint8], pairs: Pairs) -> npt.NDArray[np.bool_]:
     (light, colour, spread), others = (_planes(rows[pairs[:, side]]) for side in (0, 1))
     gain = spread / others[2]
     same = (gain < _GAIN) & (gain > 1 / _GAIN)
-    planes = ((light, others[0]), (colour, others[1]))
+    same &= (light * others[0]).mean(axis=(1, 2)) >= _LEAST
+    planes = ((_smaller(light, 2), _smaller(others[0], 2)), (colour, others[1]))
     for grain, (one, other) in zip(_GRAIN, planes, strict=True):
         noise = _NOISE + grain / np.minimum(spread, others[2])
         room = _SHIFT * np.maximum(_span(one), _span(other)) - np.abs(one - other)
@@ -141,13 +143,13 @@ def _agree(rows: npt.NDArray[np.uint8], pairs: Pairs) -> npt.NDArray[np.bool_]:
 
 
 def _planes(rows: npt.NDArray[np.uint8]) -> tuple[Floats, Floats, Floats]:
-    """Luminance [n, 16, 16] and colours [n, 2, 8, 8], both in spreads, and the spread [n]."""
+    """Luminance [n, 32, 32] and colours [n, 2, 8, 8], both in spreads, and the spread [n]."""
     values = rows[:, 8:].astype(np.float32)
     light = values[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE)
     spread = light.std(axis=(1, 2))
     light = (light - light.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
     colour = 2 * (values[:, SIDE * SIDE :] - 128) / spread[:, None]
-    return light, colour.reshape(-1, 2, SIDE // 2, SIDE // 2), spread
+    return light, colour.reshape(-1, 2, SIDE // 4, SIDE // 4), spread
 
 
 def _span(planes: Floats) -> Floats:
@@ -162,10 +164,11 @@ def _parts(pairs: Pairs, size: int) -> Iterator[Pairs]:
     return (pairs[start : start + size] for start in range(0, len(pairs), size))
 
 
-def _quarter(plane: Floats) -> Floats:
-    """The plane at half its width and height."""
-    half = SIDE // 2
-    small: Floats = plane.reshape(half, 2, half, 2).mean(axis=(1, 3), dtype=np.float32)
+def _smaller(planes: Floats, times: int) -> Floats:
+    """Planes [..., height, width] at a fraction of their height and width."""
+    *some, height, width = planes.shape
+    tiles = planes.reshape(*some, height // times, times, width // times, times)
+    small: Floats = tiles.mean(axis=(-3, -1), dtype=np.float32)
     return small
 
 
@@ -176,8 +179,8 @@ def _hash(light: Floats) -> bytes:
 
 def _cosines() -> Floats:
     """The 8 lowest waves of the discrete cosine transform, a row each: float32[8, 16]."""
-    frequency, place = np.mgrid[:8, :SIDE]
-    waves: Floats = np.cos(np.pi / SIDE * frequency * (place + 0.5)).astype(np.float32)
+    frequency, place = np.mgrid[:8, : SIDE // 2]
+    waves: Floats = np.cos(2 * np.pi / SIDE * frequency * (place + 0.5)).astype(np.float32)
     return waves
 
 
