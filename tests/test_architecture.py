@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
     "digests": 0,
     # 1: the domain's records, and what knows little else
     "samples": 1,
+    "likeness": 1,
     "settings": 1,
     "store": 1,
     "formats.files": 1,
@@ -40,6 +41,7 @@ FLOORS: dict[str, int] = {
     # 2: contracts with their tables, arithmetic over records, one file's worth of reading
     "plan": 2,
     "splits": 2,
+    "overlap": 2,
     "refinement": 2,
     "images": 2,
     "tables": 2,

@@ -226,7 +226,7 @@ def test_the_run_page_has_every_column_and_key(make_study: StudyMaker, tmp_path:
     summary = revolion.run(make_study(), tmp_path / "run")
     page = TEXTS["docs/run.md"]
     tables = sorted((tmp_path / "run/results").glob("*.parquet"))
-    assert len(tables) == 6
+    assert len(tables) == 7
     for table in tables:
         rows = re.findall(r"^\| (`.+?) \| ", section(page, f"### `{table.name}`"), re.MULTILINE)
         spans = {span for row in rows for span in re.findall(r"`(\w+)`", row)}

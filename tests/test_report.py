@@ -36,6 +36,10 @@ SUMMARY: dict[str, Any] = {
         "vqa_rad": {"train": 1400, "evaluation": 100, "rejects": 3},
         "pipes|[red]": {"train": 50, "evaluation": 10, "rejects": 0},
     },
+    "overlap": [
+        {"first": "vqa_rad", "second": "pipes|[red]", "images": 1234, "near_images": 5},
+        {"first": "vqa_rad", "second": "empty", "images": 0, "near_images": 0},
+    ],
 }
 
 
@@ -116,11 +120,19 @@ def test_the_page_as_a_whole() -> None:
         r"| pipes\|\[red\] | 0.6500 | 0.6250 |",
         "refined - full: +0.0125",
         r"| vqa\_rad | 1,400 | 100 | 3 |",
+        r"| vqa\_rad, pipes\|\[red\] | 1,234 | 5 |",
         "| all | 1,300.0 |",
         "    metrics: bleu:coco|n:1-4",
         "    versions: torch 2.13.0, numpy 2",
     ):
         assert line in page.splitlines(), line
+
+
+def test_the_page_shows_the_pairs_that_share_something() -> None:
+    assert "empty" not in markdown(SUMMARY)
+    nothing = markdown(SUMMARY | {"overlap": SUMMARY["overlap"][1:]})
+    assert "No two data sets share anything" in nothing
+    assert "## Overlap" not in markdown(SUMMARY | {"overlap": []})
 
 
 def test_the_page_lists_data_sets_by_rank() -> None:

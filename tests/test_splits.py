@@ -132,6 +132,27 @@ def test_one_image_tied_across_data_sets() -> None:
     assert {found[name]["group"][0] for name in tables} == {min(sha("a"), sha("b"))}
 
 
+def test_relatives_are_on_one_side_in_every_data_set() -> None:
+    tables = {name: table([(f"{name}{n}",) for n in range(20)], name) for name in "xy"}
+    pairs = [(sha(f"x{number}"), sha(f"y{number}")) for number in range(20)]
+    alone = split(tables, seed=0, share=0.5)
+    found = split(tables, seed=0, share=0.5, relatives=pairs)
+    assert found["x"]["side"].to_list() == found["y"]["side"].to_list()
+    assert alone["x"]["side"].to_list() != alone["y"]["side"].to_list()
+    groups = [min(pair) for pair in pairs]
+    assert found["x"]["group"].to_list() == found["y"]["group"].to_list() == groups
+
+
+def test_a_new_relative_of_a_greater_name_moves_nobody() -> None:
+    before = table([(name,) for name in "abcdefghij"])
+    new = table([(f"new {name}",) for name in "abcdefghij"], "new")
+    pairs = [(sha(name), sha(f"new {name}")) for name in "abcdefghij"]
+    pairs = [pair for pair in pairs if pair[0] < pair[1]]
+    groups = groups_of([before, new], pairs)
+    assert len(pairs) > 2
+    assert assign(before, groups, seed=0, share=0.5).equals(assign(before, {}, seed=0, share=0.5))
+
+
 def test_a_data_set_with_one_side_only_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"data set 'tiny': none of its 1 samples is for") as e:
         split({"tiny": table([("a",)])}, seed=0, share=0.5)

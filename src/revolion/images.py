@@ -29,6 +29,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from revolion import likeness
 from revolion.errors import ImageError
 
 Verdict = Literal[
@@ -76,7 +77,8 @@ class ImageRecord:
 
     ``path`` as the data set names it, ``verdict`` and ``reason`` ('' where all is well), ``sha256``
     of the file's bytes, ``width`` and ``height`` in pixels, ``kind`` a key of `SUFFIXES`, ``bytes``
-    and ``mtime_ns`` of the file. What could not be found out is None.
+    and ``mtime_ns`` of the file, ``likeness`` its `likeness.fingerprint`, '' for a single tone.
+    What could not be found out is None.
     """
 
     path: str
@@ -88,6 +90,7 @@ class ImageRecord:
     kind: str | None = None
     bytes: int | None = None
     mtime_ns: int | None = None
+    likeness: str | None = None
 
 
 def usable(verdict: Verdict) -> bool:
@@ -131,6 +134,7 @@ def check(root: Path, path: str, max_pixels: int) -> ImageRecord:
                 kind = _kind_of(image)
                 known = replace(known, width=width, height=height, kind=kind)
                 _decode(image)
+                known = replace(known, likeness=_likeness(image))
     except _Refused as refused:
         return replace(known, verdict=refused.verdict, reason=refused.reason)
     suffix = Path(path).suffix.lower()
@@ -169,13 +173,26 @@ def open_rgb(root: Path, path: str, max_pixels: int) -> Image.Image:
         with _opened(root, path) as (file, _), _pillow.strict(max_pixels):
             image = _header(file, max_pixels)
             _decode(image)
-            if _is_16_bit_grey(image):
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return Image.fromarray(grey).convert("RGB")
-            return image.convert("RGB")
+            return _rgb(image)
     except _Refused as refused:
         problem = f"{refused.verdict}: {refused.reason}. Repair it or take its rows out"
         raise ImageError(problem, root / path.replace("\0", "?")) from None
+
+
+def _rgb(image: ImageFile.ImageFile) -> Image.Image:
+    if _is_16_bit_grey(image):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    return image.convert("RGB")
+
+
+def _likeness(image: ImageFile.ImageFile) -> str | None:
+    """The fingerprint of a decoded image; None where it can't be shown as RGB."""
+    try:
+        small = _rgb(image).resize((likeness.SIDE,) * 2, Image.Resampling.BOX)
+    except (*_BROKEN, MemoryError):  # no verdict: it may yet be shown where there is more room
+        return None
+    return likeness.fingerprint(np.asarray(small))
 
 
 def _is_16_bit_grey(image: ImageFile.ImageFile) -> bool:

@@ -44,6 +44,7 @@ IMAGE_SCHEMA = pl.Schema(
         "kind": pl.String(),
         "bytes": pl.Int64(),
         "mtime_ns": pl.Int64(),
+        "likeness": pl.String(),
     }
 )
 REJECT_SCHEMA = pl.Schema(

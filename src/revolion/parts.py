@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from revolion import intake, splits
+from revolion import intake, overlap, splits
 from revolion.digests import digest_of_names
 from revolion.jobs import Job
 from revolion.plan import Part, Parts, Unit
 from revolion.settings import Study
 from revolion.store import Store
 from revolion.tables import write_table
-from revolion.taken import SAMPLES, images_root
+from revolion.taken import IMAGES, SAMPLES, images_root
 
 SIDES = ("train", "evaluation")
 PARTS = "parts.json"
+OVERLAP = "overlap.parquet"
 _NOTED = 1000  # images between lines of the log
 
 
@@ -49,16 +51,24 @@ def take_in(job: Job) -> None:
 
 
 def split(job: Job) -> None:
-    """Give every sample of the study its side; leave a table per part and `parts.json`."""
+    """Give every sample of the study its side.
+
+    Leaves a table per part, `parts.json`, and `overlap.parquet`: what the data sets share.
+    """
     settings = job.study.split
     files = {name: job.source(name) / SAMPLES for name in job.study.names}
+    images = [_fingerprints(job, name) for name in job.study.names]
+    relatives = overlap.relatives(pl.concat(images))
     sides = splits.split(
         {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
         share=settings.evaluation_share,
         max_train=settings.max_train,
         max_evaluation=settings.max_evaluation,
+        relatives=relatives.iter_rows() if settings.near_duplicates else (),
     )
+    held = {name: _holdings(file) for name, file in files.items()}
+    write_table(overlap.overlaps(held, relatives), job.folder / OVERLAP)
     parts = []
     for name, file in files.items():
         table = pl.read_parquet(file)  # whole, texts and all, so one at a time
@@ -82,6 +92,18 @@ def read_parts(study: Study, store: Store, unit: Unit) -> Parts:
         )
         for fact in facts
     }
+
+
+def _fingerprints(job: Job, name: str) -> pl.DataFrame:
+    """The digests and fingerprints of the images that some sample of a data set shows."""
+    folder = job.source(name)
+    shown = pl.read_parquet(folder / SAMPLES, columns=["sha256"]).explode("sha256")
+    images = pl.read_parquet(folder / IMAGES, columns=["sha256", "likeness"])
+    return images.join(shown, on="sha256", how="semi")
+
+
+def _holdings(file: Path) -> overlap.Holdings:
+    return overlap.holdings(pl.read_parquet(file, columns=["uid", "sha256", "turns"]))
 
 
 def _images(study: Study, store: Store, name: str, intake_key: str) -> str:

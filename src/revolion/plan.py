@@ -20,8 +20,8 @@ from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 2,
-    "split": 2,
+    "intake": 3,
+    "split": 3,
     "tune": 2,
     "answer": 2,
     "score": 2,

@@ -14,6 +14,7 @@ import polars as pl
 from revolion import metrics, plan
 from revolion.answering import ANSWERS
 from revolion.digests import digest
+from revolion.parts import OVERLAP
 from revolion.plan import Parts, Unit
 from revolion.refining import FILES, SELECTION, image_root, write_refined
 from revolion.report.markdown import markdown
@@ -53,6 +54,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
         for name in _TABLES:
             _copy(grade / name, folder / name)
+        _copy(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
         _copy(refine / SELECTION, folder / SELECTION)
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
@@ -71,7 +73,8 @@ def stamp(study: Study, units: Sequence[Unit]) -> str:
 
 def _files(root: Path, verified: bool) -> Iterator[Path]:
     """What `publish` leaves beside the summary."""
-    results = (*_TABLES, SELECTION, ANSWERS, *_PAGES, *([VERIFICATION] if verified else []))
+    verification = (VERIFICATION,) if verified else ()
+    results = (*_TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verification)
     yield from (root / RESULTS / name for name in results)
     yield from (root / REFINED / name for name in FILES.values())
 
@@ -108,6 +111,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
         "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
         "counts": _counts(study, store, units, parts),
+        "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(store.root, parts)),

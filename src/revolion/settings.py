@@ -59,6 +59,9 @@ class SplitSettings(Section):
     max_evaluation: Count | None = Field(
         1000, description="at most this many evaluation samples each"
     )
+    near_duplicates: bool = Field(
+        True, description="images that look alike are on one side, too, not only equal files"
+    )
 
 
 class LoraSettings(Section):

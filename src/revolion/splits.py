@@ -3,8 +3,10 @@
 An image that stands in several rows or several data sets must not be trained on and evaluated on.
 So rows are put into groups that share images, over *all* data sets of a study, and each group draws
 its side from the study's seed and its own name. No draw depends on any other: adding, removing or
-reordering samples moves nobody else. The one exception can't be helped: a new sample that shows two
-images at once ties their groups together.
+reordering samples moves nobody else. Two exceptions can't be helped. A new sample that shows two
+images at once, or a new image that looks like two others, ties their groups together. And a group
+is called by the smallest digest in it, so a new image that looks like those of a group of k renames
+it, and has it draw its side again, with a chance of 1 in k + 1; no name of a set changes less.
 """
 
 from __future__ import annotations
@@ -63,10 +65,16 @@ def group_of(sha256s: Sequence[str], uid: str, groups: Mapping[str, str]) -> str
     return groups.get(sha256s[0], sha256s[0])
 
 
-def groups_of(tables: Iterable[pl.DataFrame]) -> dict[str, str]:
-    """`image_groups` over sample tables: all those of a study, or images may leak between them."""
+def groups_of(
+    tables: Iterable[pl.DataFrame], relatives: Iterable[Sequence[str]] = ()
+) -> dict[str, str]:
+    """`image_groups` over sample tables: all those of a study, or images may leak between them.
+
+    Arguments: ``relatives`` pairs of digests of images that look alike.
+    """
     several = (table["sha256"].filter(table["sha256"].list.len() > 1) for table in tables)
-    return image_groups(chain.from_iterable(column.to_list() for column in several))
+    shown = chain.from_iterable(column.to_list() for column in several)
+    return image_groups(chain(shown, relatives))
 
 
 def assign(
@@ -108,13 +116,17 @@ def split(
     share: float,
     max_train: int | None = None,
     max_evaluation: int | None = None,
+    relatives: Iterable[Sequence[str]] = (),
 ) -> dict[str, pl.DataFrame]:
     """`assign` for every data set of a study at once.
+
+    Arguments: ``relatives`` pairs of digests of images that look alike, kept on one side as equal
+    ones are.
 
     Raises SettingsError if a data set is left without train or without evaluation samples: it could
     not take part in the grid.
     """
-    groups = groups_of(tables.values())
+    groups = groups_of(tables.values(), relatives)
     sides = {}
     for name, table in tables.items():
         sides[name] = assign(

@@ -11,6 +11,7 @@ from revolion.report.rows import (
     count_rows,
     dq_rows,
     mq_rows,
+    overlap_rows,
     second_rows,
     signature_lines,
     verification_rows,
@@ -26,14 +27,16 @@ def markdown(
 
     Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
     evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
-    {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}} and
-    ``counts`` {name: {train, evaluation, rejects}}; the pictures' paths as seen from the page.
+    {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
+    ``counts`` {name: {train, evaluation, rejects}} and ``overlap`` [{first, second, ...}]; the
+    pictures' paths as seen from the page.
     Names are escaped. Raises KeyError if a key is missing.
     """
     sections = [f"# {escape(summary.get('name') or 'Study')}"]
     sections.append(_section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
     sections.append(_section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
-    for rows in (verification_rows(summary), count_rows(summary), second_rows(summary)):
+    others = (verification_rows, count_rows, overlap_rows, second_rows)
+    for rows in (make(summary) for make in others):
         if rows is not None:
             sections.append(_section(rows))
     # Indented, not fenced: no text inside can end it.

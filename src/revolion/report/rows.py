@@ -71,6 +71,23 @@ def count_rows(summary: Summary) -> Rows | None:
     return Rows("Samples", ("data set", *kinds), body)
 
 
+def overlap_rows(summary: Summary) -> Rows | None:
+    """What the pairs share that share anything; None where the summary does not say."""
+    pairs = summary.get("overlap")
+    if not pairs:
+        return None
+    kinds = tuple(kind for kind in pairs[0] if kind not in ("first", "second"))
+    body = tuple(
+        (f"{pair['first']}, {pair['second']}", *(f"{pair[kind]:,}" for kind in kinds))
+        for pair in pairs
+        if any(pair[kind] for kind in kinds)
+    )
+    note = "What two data sets share; near images look alike without being the same file."
+    note = note if body else "No two data sets share anything."
+    header = ("data sets", *(kind.replace("_", " ") for kind in kinds))
+    return Rows("Overlap", header, body, note)
+
+
 def second_rows(summary: Summary) -> Rows:
     """The seconds of work by stage and their sum."""
     seconds = summary["seconds"]

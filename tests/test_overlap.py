@@ -1,0 +1,106 @@
+"""What data sets share is counted once, and near relatives land on one side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+import revolion
+from revolion.overlap import holdings, overlaps, relatives
+from revolion.samples import ImageRef, Sample, Turn
+from revolion.tables import to_table
+
+from .conftest import StudyMaker
+from .test_likeness import known, picture
+
+LIKE = pl.DataFrame({"one": ["a", "b"], "other": ["b", "x"]})
+
+
+def table(*samples: tuple[str, str, str]) -> pl.DataFrame:
+    """Samples of (images by one-letter digests, instruction, response)."""
+    return to_table(
+        Sample("d", row, None, tuple(ImageRef(f"{i}.png", i) for i in images), (Turn(ask, said),))
+        for row, (images, ask, said) in enumerate(samples)
+    )
+
+
+def test_what_pairs_share_is_counted_once() -> None:
+    held = {
+        "p": holdings(table(("a", "What?", "This."), ("ax", "Who?", "I."), ("", "Who?", "I."))),
+        "q": holdings(table(("b", "<image>\nwhat?", " this. "), ("x", "What?This.", "No."))),
+        "r": holdings(table(("a", "What?", "This."), ("c", "What? This", "."))),
+    }
+    assert overlaps(held, LIKE).rows() == [
+        ("p", "q", 1, 1, 1, 0),  # x; a has the relative b
+        ("p", "r", 1, 0, 1, 1),
+        ("q", "r", 0, 1, 1, 0),  # b has the relative a
+    ]
+
+
+def test_texts_are_compared_turn_by_turn() -> None:
+    cafe = holdings(table(("", "CAFE\u0301", "a  b"), ("", "one", "two three")))
+    same = holdings(table(("", "caf\u00e9", "A\tb"), ("", "one two", "three")))
+    assert overlaps({"p": cafe, "q": same}, LIKE).row(0)[2:] == (0, 0, 1, 0)
+
+
+def test_nothing_shared() -> None:
+    held = {name: holdings(table(("", name, name))) for name in "pq"}
+    assert overlaps(held, LIKE.clear()).rows() == [("p", "q", 0, 0, 0, 0)]
+
+
+def test_relatives_do_not_depend_on_the_order_or_on_repetitions() -> None:
+    prints = [known(one) for one in (picture(0), picture(0, (100, 80)), picture(1))]
+    images = pl.DataFrame({"sha256": ["b", "c", "a", "d", "e"], "likeness": [*prints, "", None]})
+    assert relatives(images).rows() == [("b", "c")]
+    again = pl.concat([images, images]).reverse()
+    assert relatives(again).equals(relatives(images))
+    assert relatives(images.clear()).rows() == []
+
+
+@pytest.fixture
+def related(make_study: StudyMaker, tmp_path: Path) -> StudyMaker:
+    """Data sets of which each image of the first has a smaller copy in the second."""
+    make_study()
+    for name, size in (("apple", (160, 120)), ("brick", (80, 60))):
+        rows = json.loads((tmp_path / f"{name}.json").read_text())
+        for number, row in enumerate(rows):
+            picture(number, size).save(tmp_path / "images" / row["image"], "PNG")
+    return make_study
+
+
+def sides(run: Path, name: str) -> dict[int, str]:
+    """Number of the row -> its side."""
+    (folder,) = (path for path in (run / "split/all").iterdir() if path.is_dir())
+    tables = {side: folder / f"{name}-{side}.parquet" for side in ("train", "evaluation")}
+    return {row: side for side, at in tables.items() for row in pl.read_parquet(at)["row"]}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_study_keeps_relatives_on_one_side_and_tells_of_them(
+    related: StudyMaker, tmp_path: Path, together: bool
+) -> None:
+    split = {"evaluation_share": 0.4, "near_duplicates": together}
+    summary = revolion.run(related(split=split), tmp_path / "run")
+    found = {(one["first"], one["second"]): one for one in summary["overlap"]}
+    assert list(found) == [("apple", "brick"), ("apple", "cloud"), ("brick", "cloud")]
+    rows = len(sides(tmp_path / "run", "apple"))
+    assert found["apple", "brick"]["near_images"] == rows
+    assert found["apple", "brick"]["images"] == found["apple", "cloud"]["near_images"] == 0
+    assert (sides(tmp_path / "run", "apple") == sides(tmp_path / "run", "brick")) == together
+    report = (tmp_path / "run/results/report.md").read_text()
+    assert "## Overlap" in report
+    assert f"| apple, brick | 0 | {rows} |" in report
+
+
+def test_the_intake_keeps_a_fingerprint_of_every_image(related: StudyMaker, tmp_path: Path) -> None:
+    revolion.run(related(verify={"arms": []}), tmp_path / "run")
+    (records,) = (tmp_path / "run/intake/apple").glob("*/images.parquet")
+    rows = json.loads((tmp_path / "apple.json").read_text())
+    shown = pl.read_parquet(records).rows_by_key("path", named=True, unique=True)
+    for row in rows:
+        with Image.open(tmp_path / "images" / row["image"]) as image:
+            assert shown[row["image"]]["likeness"] == known(image)
