@@ -60,7 +60,7 @@ class SplitSettings(Section):
         1000, description="at most this many evaluation samples each"
     )
     near_duplicates: bool = Field(
-        True, description="images that look alike are on one side, too, not only equal files"
+        False, description="images that look alike are on one side, too, not only equal files"
     )
 
 

@@ -14,8 +14,7 @@ from revolion.template import commented
 SETTINGS: dict[str, Any] = {
     "name": "demo",
     "base": "demo",
-    # Every scene is drawn afresh, and the truth table's sides go by equal images.
-    "split": {"evaluation_share": 0.2, "near_duplicates": False},
+    "split": {"evaluation_share": 0.2},
     "tuning": {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
     "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
     "quality": {"sq": "best"},
