@@ -20,16 +20,13 @@ from revolion.formats.reading import (
     MAX_TEXT,
     ROLES,
     Unreadable,
-    keys,
+    conversation_of,
     kind,
     object_of,
     read_each,
-    role_of,
     sample_of,
-    text_of,
-    turns_of,
 )
-from revolion.samples import ImageRef, Reject, Sample, Turn
+from revolion.samples import ImageRef, Reject, Sample
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
 
@@ -71,7 +68,14 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
         if row.get(media):
             raise Unreadable(media, f"'{media}' can't be read; images belong in 'image'")
     images = [ImageRef(path) for path in _image_paths(row.get("image"))]
-    sample = sample_of(dataset, number, row.get("id"), images, _conversation(row), {})
+    sample = sample_of(
+        dataset,
+        number,
+        row.get("id"),
+        images,
+        conversation_of(row),
+        {},
+    )
     return replace(sample, extra=_extra(row, sample.source_id, len(images)))
 
 
@@ -86,22 +90,6 @@ def _image_paths(value: Any) -> list[str]:
         if not path.strip():
             raise Unreadable(field, "an empty path among the images")
     return paths
-
-
-def _conversation(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...]]:
-    messages = row.get("conversations")
-    if not isinstance(messages, list) or not messages:
-        found = f"found {kind(messages)}" if "conversations" in row else f"found {keys(row)}"
-        raise Unreadable("conversations", f"no list of turns; {found}")
-    said = [_message(message, f"conversations[{at}]") for at, message in enumerate(messages)]
-    return turns_of(said, "conversations", ("from", "value"))
-
-
-def _message(message: Any, place: str) -> tuple[str, str]:
-    if not isinstance(message, dict):
-        raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
-    role = role_of(message.get("from"), f"{place}.from")
-    return role, text_of(message.get("value"), f"{place}.value")
 
 
 def _extra(row: Mapping[str, Any], source_id: int | str | None, images: int) -> dict[str, Any]:

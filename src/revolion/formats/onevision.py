@@ -28,16 +28,12 @@ from revolion.formats.parquet_rows import (
 from revolion.formats.parquet_rows import write as write_rows
 from revolion.formats.reading import (
     Unreadable,
+    conversation_of,
     is_id,
-    keys,
-    kind,
     object_of,
     read_each,
     refuse_other_media,
-    role_of,
     sample_of,
-    text_of,
-    turns_of,
 )
 from revolion.samples import Reject, Sample
 
@@ -86,7 +82,8 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
     refuse_other_media(row)
     if row.get("images"):
         raise Unreadable("images", "'images' can't be read; images belong in 'image'")
-    said, about = _said(row)
+    conversation = conversation_of(row)
+    about = [others(message, ("from", "value")) for message in row["conversations"]]
     rest = object_of(left_over(row))
     known = {"conversations", "image", *([LEFT_OVER] if rest else [])}
     source_id = rest.get("id", row.get("id"))
@@ -99,26 +96,9 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
         number,
         source_id,
         images_of(row.get("image"), "image"),
-        turns_of(said, "conversations", ("from", "value")),
+        conversation,
         {"onevision": extra} if extra else {},
     )
-
-
-def _said(row: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
-    """Who says what, and what else the row holds about each message."""
-    messages = row.get("conversations")
-    if not isinstance(messages, list) or not messages:
-        found = kind(messages) if "conversations" in row else keys(row)
-        raise Unreadable("conversations", f"no list of turns; found {found}")
-    said = [_message(message, f"conversations[{at}]") for at, message in enumerate(messages)]
-    return said, [others(message, ("from", "value")) for message in messages]
-
-
-def _message(message: Any, place: str) -> tuple[str, str]:
-    if not isinstance(message, dict):
-        raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
-    role = role_of(message.get("from"), f"{place}.from")
-    return role, text_of(message.get("value"), f"{place}.value")
 
 
 def _row(sample: Sample, several: bool, path: Path, at: int) -> dict[str, Any]:

@@ -114,6 +114,26 @@ def turns_of(
     return system, tuple(map(Turn, texts[::2], texts[1::2]))
 
 
+def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...]]:
+    """The system prompt, or None, and the turns of ``conversations`` of ``from`` and ``value``.
+
+    Raises Unreadable.
+    """
+    messages = row.get("conversations")
+    if not isinstance(messages, list) or not messages:
+        found = kind(messages) if "conversations" in row else keys(row)
+        raise Unreadable("conversations", f"no list of turns; found {found}")
+    said = [_said(message, f"conversations[{at}]") for at, message in enumerate(messages)]
+    return turns_of(said, "conversations", ("from", "value"))
+
+
+def _said(message: Any, place: str) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
+    role = role_of(message.get("from"), f"{place}.from")
+    return role, text_of(message.get("value"), f"{place}.value")
+
+
 def role_of(value: Any, field: str) -> str:
     """`human`, `gpt` or `system`. Raises Unreadable for another role."""
     if not isinstance(value, str) or value not in ROLES:

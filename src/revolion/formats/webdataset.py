@@ -21,16 +21,15 @@ from revolion.formats.files import kind_of
 from revolion.formats.reading import (
     CAPTION_PROMPT,
     Unreadable,
+    conversation_of,
     is_id,
     keys,
-    kind,
     object_of,
     read_each,
     response_of,
-    role_of,
     sample_of,
     text_of,
-    turns_of,
+    without,
 )
 from revolion.formats.tar_rows import IMAGES, is_image, members, rows
 from revolion.images import resolve
@@ -107,10 +106,11 @@ def _sample(value: Mapping[str, Any], dataset: str, number: int) -> Sample:
 def _conversation(row: dict[str, Any], images: bool) -> tuple[str | None, tuple[Turn, ...]]:
     """What is said; it is taken out of the row, and what else a message holds is left there."""
     if "conversations" in row:
-        said, about = _said(row.pop("conversations"))
+        conversation = conversation_of(row)
+        about = [without(message, ("from", "value")) for message in row.pop("conversations")]
         if any(about):
             row["conversations"] = about
-        return turns_of(said, "conversations", ("from", "value"))
+        return conversation
     if "question" in row and "answer" in row:
         asked = text_of(row.pop("question"), "question")
         return None, (Turn(asked, response_of(row.pop("answer"), "answer")),)
@@ -122,21 +122,6 @@ def _conversation(row: dict[str, Any], images: bool) -> tuple[str | None, tuple[
     if not images:
         raise Unreadable(field, "a caption without an image answers nothing")
     return None, (Turn(CAPTION_PROMPT, caption),)
-
-
-def _said(messages: Any) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
-    """Who says what, and what else stands in each message."""
-    if not isinstance(messages, list) or not messages:
-        raise Unreadable("conversations", f"no list of turns; found {kind(messages)}")
-    said, about = [], []
-    for at, message in enumerate(messages):
-        place = f"conversations[{at}]"
-        if not isinstance(message, dict):
-            raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
-        role = role_of(message.get("from"), f"{place}.from")
-        said.append((role, text_of(message.get("value"), f"{place}.value")))
-        about.append({key: one for key, one in message.items() if key not in ("from", "value")})
-    return said, about
 
 
 def _json(data: bytes) -> dict[str, Any]:
