@@ -13,26 +13,13 @@ from revolion.errors import SettingsError
 from revolion.formats import datajuicer
 from revolion.samples import ImageRef, Reject, Sample
 
+from .parquet_tables import (
+    only,
+    read,
+    stored,
+)
+
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "formats"
-
-
-def image(data: bytes | None = b"png", path: str | None = None) -> dict[str, Any]:
-    return {"bytes": data, "path": path}
-
-
-def stored(path: Path, schema: dict[str, Any], *rows: dict[str, Any]) -> Path:
-    pl.DataFrame(list(rows), schema=schema, orient="row").write_parquet(path)
-    return path
-
-
-def read(path: Path, layout: Any = None) -> list[Sample | Reject]:
-    return list((layout or formats.load(formats.detect(path))).read(path, "set"))
-
-
-def only(path: Path) -> Sample:
-    (found,) = read(path)
-    assert isinstance(found, Sample), found
-    return found
 
 
 @pytest.fixture

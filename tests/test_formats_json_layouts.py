@@ -343,68 +343,6 @@ def test_layouts_that_are_only_read(tmp_path: Path) -> None:
 
 # Dialects of LLaVA
 
-DIALECTS: dict[str, tuple[Any, list[str], str | None]] = {
-    "LAMM": (
-        {"image": "a.jpg", "conversations": [{"from": "human", "value": "Q"},
-                                             {"from": "gpt", "value": "A"}],
-         "task_type": "conversation"},
-        ["a.jpg"], None,
-    ),
-    "LAMM's point clouds": (
-        {"pcl": "a.npy", "conversations": [{"from": "human", "value": "Q"},
-                                           {"from": "gpt", "value": "A"}]},
-        [], "'pcl' can't be read",
-    ),
-    "ShareGPT4V": (
-        {"id": "000", "image": "sam/images/a.jpg",
-         "conversations": [{"from": "human", "value": "What?\n<image>"},
-                           {"from": "gpt", "value": "A"}]},
-        ["sam/images/a.jpg"], None,
-    ),
-    "SVIT": (
-        {"id": 1, "image": "vg/1.jpg",
-         "conversations": [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"},
-                           {"from": "human", "value": "R"}, {"from": "gpt", "value": "B"}]},
-        ["vg/1.jpg"], None,
-    ),
-    "LLaVAR": (
-        {"id": "x", "image": "x.jpg", "text": "OCR",
-         "conversations": [{"from": "human", "value": "Q\n<image>"},
-                           {"from": "gpt", "value": "A"}]},
-        ["x.jpg"], None,
-    ),
-    "MAmmoTH-VL": (
-        {"id": "x", "image": ["a.jpg", "b.jpg"],
-         "conversations": [{"from": "human", "value": "<image>\n<image>\nQ"},
-                           {"from": "gpt", "value": "A"}]},
-        ["a.jpg", "b.jpg"], None,
-    ),
-    "MAmmoTH-VL's videos": (
-        {"id": "x", "video": "a.mp4", "conversations": [{"from": "human", "value": "<video>\nQ"},
-                                                        {"from": "gpt", "value": "A"}]},
-        [], "'video' can't be read",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", DIALECTS)
-def test_dialects_of_llava(tmp_path: Path, name: str) -> None:
-    row, images, reason = DIALECTS[name]
-    path = stored(tmp_path, "llava", json.dumps([row]))
-    assert formats.detect(path) == "llava"
-    (found,) = read(path, "llava")
-    if reason is None:
-        assert isinstance(found, Sample)
-        assert [image.path for image in found.images] == images
-        formats.write([found], tmp_path / "copy.json", "llava")
-        assert json.loads((tmp_path / "copy.json").read_text()) == [row]
-    else:
-        assert isinstance(found, Reject)
-        assert reason in found.reason
-
-
-# Any bytes
-
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:

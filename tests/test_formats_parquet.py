@@ -16,56 +16,22 @@ from hypothesis import strategies as st
 
 from revolion import formats
 from revolion.errors import DataError, StoreError
-from revolion.formats import cauldron, onevision, parquet_rows
+from revolion.formats import cauldron, onevision
 from revolion.formats.reading import OTHER_MEDIA
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
-IMAGE = parquet_rows.IMAGE
-TEXT = pl.Struct({"user": pl.String(), "assistant": pl.String(), "source": pl.String()})
-CAULDRON: dict[str, Any] = {"images": pl.List(IMAGE), "texts": pl.List(TEXT)}
-FINEVISION: dict[str, Any] = {
-    **CAULDRON,
-    "source": pl.String(),
-    "relevance_ratings": pl.List(pl.Int64()),
-    "relevance_min": pl.Int64(),
-}
-MESSAGE = pl.Struct({"from": pl.String(), "value": pl.String()})
-ONEVISION: dict[str, Any] = {
-    "id": pl.String(),
-    "conversations": pl.List(MESSAGE),
-    "data_source": pl.String(),
-    "image": IMAGE,
-}
-
-
-def image(data: bytes | None = b"png", path: str | None = None) -> dict[str, Any]:
-    return {"bytes": data, "path": path}
-
-
-def text(user: Any = "Q", assistant: Any = "A", source: str | None = None) -> dict[str, Any]:
-    return {"user": user, "assistant": assistant, "source": source}
-
-
-def said(*turns: tuple[str | None, str | None]) -> list[dict[str, Any]]:
-    return [{"from": role, "value": value} for role, value in turns]
-
-
-TALK = said(("human", "<image>\nQ"), ("gpt", "A"))
-
-
-def stored(path: Path, schema: dict[str, Any], *rows: dict[str, Any]) -> Path:
-    pl.DataFrame(list(rows), schema=schema, orient="row").write_parquet(path)
-    return path
-
-
-def read(path: Path, layout: Any = None) -> list[Sample | Reject]:
-    return list((layout or formats.load(formats.detect(path))).read(path, "set"))
-
-
-def only(path: Path) -> Sample:
-    (found,) = read(path)
-    assert isinstance(found, Sample), found
-    return found
+from .parquet_tables import (
+    CAULDRON,
+    FINEVISION,
+    IMAGE,
+    ONEVISION,
+    image,
+    only,
+    read,
+    said,
+    stored,
+    text,
+)
 
 
 @pytest.fixture
@@ -179,83 +145,6 @@ def test_a_column_that_only_looks_like_ours_is_a_column(path: Path) -> None:
     (found,) = read(stored(path, CAULDRON | {"revolion": pl.String()}, row))
     assert isinstance(found, Reject)
     assert "an unpaired surrogate, U+D800" in found.reason
-
-
-REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    (CAULDRON, {"texts": None}, "texts", "no list of turns; found null"),
-    (CAULDRON, {"texts": []}, "texts", "no list of turns; found a list"),
-    (CAULDRON, {"texts": [None]}, "texts[0]", "a turn must be an object, found null"),
-    (CAULDRON, {"texts": [text(None)]}, "texts[0].user", "must be text, found null"),
-    (CAULDRON, {"texts": [text(), text(assistant=" ")]}, "texts[1].assistant", "empty response"),
-    (
-        CAULDRON,
-        {"texts": [text("<image> <image>")], "images": [image()]},
-        "texts",
-        "2 <image> tags for 1 images",
-    ),
-    (
-        CAULDRON,
-        {"texts": [text()], "images": [image(), image(None)]},
-        "images[1]",
-        "an image with neither bytes nor a path",
-    ),
-    (CAULDRON, {"texts": [text()], "images": [None]}, "images[0]", "bytes or path, found null"),
-    (
-        CAULDRON | {"images": pl.List(pl.Int64())},
-        {"texts": [text()], "images": [5]},
-        "images[0]",
-        "must hold an image's bytes or path, found a number",
-    ),
-    (
-        CAULDRON | {"images": pl.List(pl.Struct({"bytes": pl.String(), "path": pl.String()}))},
-        {"texts": [text()], "images": [{"bytes": "x", "path": None}]},
-        "images[0]",
-        "must hold an image's bytes and path, found text and null",
-    ),
-    (ONEVISION, {"conversations": None}, "conversations", "no list of turns; found null"),
-    (ONEVISION, {"conversations": [None]}, "conversations[0]", "must be an object, found null"),
-    (
-        ONEVISION,
-        {"conversations": said(("bot", "Q"))},
-        "conversations[0].from",
-        "unknown role 'bot'; roles: system",
-    ),
-    (
-        ONEVISION,
-        {"conversations": said(("human", "Q"), ("gpt", None))},
-        "conversations[1].value",
-        "must be text, found null",
-    ),
-    (ONEVISION, {"conversations": said(("gpt", "A"))}, "conversations[0].from", "must be human's"),
-    (ONEVISION, {"conversations": TALK}, "conversations", "1 <image> tags for 0 images"),
-    (
-        ONEVISION | {"video": pl.String()},
-        {"conversations": TALK, "video": "a.mp4"},
-        "video",
-        "'video' can't be read; only images can",
-    ),
-    (
-        ONEVISION | {"images": pl.List(IMAGE)},
-        {"conversations": TALK, "images": [image()]},
-        "images",
-        "images belong in 'image'",
-    ),
-]
-
-
-@pytest.mark.parametrize(("schema", "row", "field", "reason"), REFUSED, ids=range(len(REFUSED)))
-def test_a_row_that_can_not_be_read(
-    path: Path, schema: dict[str, Any], row: dict[str, Any], field: str, reason: str
-) -> None:
-    good = {"texts": [text()]} if "texts" in schema else {"conversations": TALK[:0]}
-    if "conversations" in schema:
-        good = {"conversations": said(("human", "Q"), ("gpt", "A"))}
-    before, found, after = read(stored(path, schema, good, row, good))
-    assert isinstance(before, Sample)
-    assert isinstance(after, Sample)
-    assert isinstance(found, Reject)
-    assert (found.row, found.field) == (1, field)
-    assert reason in found.reason
 
 
 def test_a_table_without_the_column(path: Path) -> None:
