@@ -104,7 +104,7 @@ def pipeline(number: int, seed: int) -> dict[str, float]:
         keys = ("id", "answer", "reference")
         lines = [json.dumps(dict(zip(keys, (str(i), a, r[0]), strict=True))) for i, (a, r) in rows]
         file.write_text("\n".join(lines) + "\n")
-        command = [sys.executable, "-m", "revolion.cli", "score", file, "--to", table, "--json"]
+        command = [sys.executable, "-m", "revolion", "score", file, "--to", table, "--json"]
         ours_seconds = timed(command)
         theirs_seconds = timed([sys.executable, __file__, "--coco-pipeline", file])
         found, expected = (

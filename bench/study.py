@@ -35,7 +35,7 @@ def main() -> None:
 
 def _run(workers: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="revolion-bench-") as folder:
-        command = [sys.executable, "-m", "revolion.cli", "demo", folder, "--json"]
+        command = [sys.executable, "-m", "revolion", "demo", folder, "--json"]
         started = time.monotonic()
         done = subprocess.run(
             [*command, "--workers", str(workers)], check=True, stdout=subprocess.PIPE, text=True

@@ -244,7 +244,7 @@ def revolion(
 
     Any exception that the command lets through would be a traceback; here it fails the test.
     """
-    monkeypatch.setattr(cli, "_leave", sys.exit)  # it would take the test's own process with it
+    monkeypatch.setattr(cli, "leave", sys.exit)  # it would take the test's own process with it
     handlers = list(logging.getLogger("revolion").handlers)
 
     def run(*words: object) -> Done:

@@ -18,14 +18,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from revolion import cli
+from revolion.cli import console
 from revolion.studyfile import load
 
 from .conftest import write_dataset
 from .helpers import NAMES, Command, write_study
 
-COMMANDS = [command.name or command.callback.__name__ for command in cli.app.registered_commands]  # type: ignore[union-attr]  # each is registered with a function
-REVOLION = [sys.executable, "-m", "revolion.cli"]
+COMMANDS = [one.callback.__name__ for one in console.app.registered_commands if one.callback]
+REVOLION = [sys.executable, "-m", "revolion"]
 
 
 def counts(stages: dict[str, dict[str, int]], key: str) -> int:
@@ -184,7 +184,7 @@ def test_doctor(revolion: Command) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_ends_with_an_example(command: str) -> None:
-    shown = CliRunner(env={"TERMINAL_WIDTH": "100"}).invoke(cli.app, [command, "--help"])
+    shown = CliRunner(env={"TERMINAL_WIDTH": "100"}).invoke(console.app, [command, "--help"])
     assert shown.exit_code == 0
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown.output)
     assert plain.strip().splitlines()[-1].strip().startswith(f"Example: revolion {command}")

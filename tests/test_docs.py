@@ -19,7 +19,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import revolion
-from revolion import cli, errors, pipeline
+from revolion import errors, pipeline
+from revolion.cli import console
 from revolion.formats import FORMATS
 from revolion.models.trainable import PROJECTORS
 from revolion.settings import DatasetSettings, Section, Study
@@ -88,7 +89,7 @@ def shown_commands() -> Iterator[tuple[str, str]]:
         for line in [*lines, *spans]:
             if line.startswith("revolion "):
                 yield page, line.split("  #")[0]
-    for command in cli.app.registered_commands:
+    for command in console.app.registered_commands:
         for line in (command.epilog or "").removeprefix("Example: ").split(" ; "):
             yield "help", line
 
@@ -96,7 +97,7 @@ def shown_commands() -> Iterator[tuple[str, str]]:
 def parse(line: str) -> None:
     """Parse a command line without running it; `study.yaml` and the like need not exist."""
     words = shlex.split(line)[1:]
-    group: Any = typer.main.get_command(cli.app)
+    group: Any = typer.main.get_command(console.app)
     name, rest = words[0], words[1:]
     assert name in group.commands, f"there is no command '{name}'"
     # A command that is only named, without its arguments, is fine in prose.
@@ -128,7 +129,7 @@ def test_the_cli_reference_is_what_the_commands_say() -> None:
     command = [sys.executable, str(ROOT / "tools/cli_reference.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    for registered in cli.app.registered_commands:
+    for registered in console.app.registered_commands:
         assert registered.callback is not None
         assert f"## `revolion {registered.callback.__name__}`" in TEXTS["docs/cli.md"]
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from revolion import metrics, rating
-from revolion.cli import app
+from revolion.cli.console import app
 from revolion.errors import DataError, SettingsError
 from revolion.settings import MetricSettings
 from revolion.sources import Pairs

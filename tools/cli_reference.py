@@ -25,7 +25,7 @@ def page() -> str:
     for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
         os.environ.pop(name, None)
     os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "TERMINAL_WIDTH": "88", "COLUMNS": "88"}
-    from revolion.cli import app
+    from revolion.cli.console import app
 
     commands = [command.callback for command in app.registered_commands]
     names = [command.__name__ for command in commands if command is not None]
@@ -35,7 +35,7 @@ def page() -> str:
 def _section(words: list[str]) -> str:
     from typer.testing import CliRunner
 
-    from revolion.cli import app
+    from revolion.cli.console import app
 
     shown = CliRunner().invoke(app, [*words, "--help"], prog_name="revolion")
     if shown.exit_code:

@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _command(study: Path, folder: Path) -> list[str]:
-    return [sys.executable, "-m", "revolion.cli", "run", str(study), "--run", str(folder)]
+    return [sys.executable, "-m", "revolion", "run", str(study), "--run", str(folder)]
 
 
 def _done(folder: Path) -> int:

@@ -1,0 +1,106 @@
+"""The commands that need no study: data sets, and files of answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from revolion.cli.console import AsJson, app, example, print_json, show
+
+
+@app.command(epilog=example("revolion inspect data/llava.json --images data/images"))
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="an annotation file")],
+    images: Annotated[Path | None, typer.Option(help="its image root")] = None,
+    format: Annotated[str | None, typer.Option(help="its layout; default: found")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="look at this many samples")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a data set holds: samples, turns, images, and every row that can't be used."""
+    from revolion.report.overview import inspection
+    from revolion.report.progress import bars
+    from revolion.surveying import survey
+
+    with bars() as watch:
+        found = survey(data, images=images, format=format, limit=limit, watch=watch)
+    if as_json:
+        print_json(found)
+    else:
+        show(inspection(found))
+
+
+@app.command(epilog=example("revolion convert data/llava.json data/llava.parquet --to onevision"))
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="an annotation file, or shards")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="the file to write")],
+    to: Annotated[str, typer.Option(help="the layout to write")],
+    format: Annotated[
+        str | None, typer.Option("--from", help="IN's layout; default: found")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="image root; default: IN's folder")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a data set in another layout, and say what was rejected and what could not come along.
+
+    Images that IN holds itself become files in OUT-images/ where the layout names them by path.
+    """
+    from revolion.converting import convert as convert_file
+    from revolion.pipeline import Progress
+    from revolion.report.overview import converted
+    from revolion.report.progress import bars
+
+    with bars() as watch:
+
+        def note(rows: int) -> None:
+            watch([Progress("rows", rows, 0)])
+
+        found = convert_file(source, out, to, format=format, images=images, progress=note)
+    print_json(found) if as_json else show(converted(found))
+
+
+@app.command(
+    epilog=example("revolion score pairs.jsonl --to scores.parquet", "revolion score a.txt b.txt")
+)
+def score(
+    answers: Annotated[
+        Path, typer.Argument(metavar="ANSWERS", help="JSON(L), Parquet, CSV, TSV, text or -")
+    ],
+    references: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[REFERENCES]...", help="COCO annotations, or texts line by line"),
+    ] = None,
+    answer: Annotated[str, typer.Option(help="column of the answers")] = "answer",
+    reference: Annotated[str, typer.Option(help="column of a text or a list")] = "reference",
+    id: Annotated[str, typer.Option(help="column of ids")] = "id",
+    tokenizer: Annotated[str, typer.Option(help="ptb | none")] = "ptb",
+    preset: Annotated[str, typer.Option(help="six | families")] = "six",
+    meteor: Annotated[str, typer.Option(help="full | exact+stem")] = "full",
+    threads: Annotated[int | None, typer.Option(min=1, help="default: all processors")] = None,
+    to: Annotated[Path | None, typer.Option(help="write each pair's: .parquet | .jsonl")] = None,
+    replicates: Annotated[int, typer.Option(min=100, help="of the bootstrap")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Score answers against references: BLEU, METEOR, ROUGE-L and MQ, with 95 % intervals."""
+    from revolion.pipeline import Progress
+    from revolion.rating import rate
+    from revolion.report.overview import scored
+    from revolion.report.progress import bars
+    from revolion.settings import MetricSettings
+    from revolion.sources import Columns, read_pairs
+    from revolion.studyfile import checked
+
+    given = {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
+    settings = checked(MetricSettings, given, "revolion score")
+    pairs = read_pairs(answers, references or (), Columns(answer, reference, id))
+    with bars() as watch:
+        found = rate(
+            pairs,
+            settings,
+            threads=threads,
+            to=to,
+            replicates=replicates,
+            progress=lambda done: watch([Progress("score", done, 0)]),
+        )
+    print_json(found) if as_json else show(scored(found))
