@@ -104,3 +104,8 @@ class MissingExtraError(RevolionError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.what, self.extra)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what another library says is wrong; its class where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

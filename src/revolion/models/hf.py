@@ -16,7 +16,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from revolion.errors import DeviceMemoryError, ModelError
+import revolion.models.bridge  # noqa: F401  (tells transformers of such models)
+from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log
 from revolion.models.prompts import IGNORED, Prompter, cut, encode, encode_with_labels
@@ -217,7 +218,7 @@ def _load_processor(folder: str) -> Any:
         processor = AutoProcessor.from_pretrained(folder)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ModelError(
-            f"base '{folder}': its processor can't be loaded: {_first_line(error)}; the folder"
+            f"base '{folder}': its processor can't be loaded: {first_line(error)}; the folder"
             " needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
         ) from error
     if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
@@ -237,12 +238,8 @@ def _load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
-            f"base '{folder}': no image-text-to-text model can be loaded: {_first_line(error)}"
+            f"base '{folder}': no image-text-to-text model can be loaded: {first_line(error)}"
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _device(wanted: str) -> torch.device:
@@ -314,5 +311,5 @@ def _memory_errors(cure: str = "") -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError) and _CPU_ALLOCATOR not in str(error):
             raise
         raise DeviceMemoryError(
-            f"a batch does not fit into memory: {_first_line(error)}{cure}"
+            f"a batch does not fit into memory: {first_line(error)}{cure}"
         ) from None
