@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from revolion.plan import Draw, Draws, Part, Parts, Unit, arms, grid, intake, split
+from revolion.plan import Draw, Draws, Model, Part, Parts, Unit, arms, grid, intake, split
 from revolion.settings import Study
 from revolion.studyfile import parse
 
@@ -37,8 +37,9 @@ def plan(
 ) -> list[Unit]:
     """The grid and the arms, as they are once there is a selection, of ``draws`` if given."""
     some = some or parts("".join(given.names))
-    cells = grid(given, some, base)
-    return [*cells, *arms(given, some, base, cells[-1], draws)]
+    model = Model(base)
+    cells = grid(given, some, model)
+    return [*cells, *arms(given, some, model, cells[-1], draws)]
 
 
 def keys(

@@ -75,6 +75,7 @@ def answer(job: Job) -> None:
     questions = list(chain.from_iterable(sample.questions() for sample in samples))
     batches = _cut(arranged(model, questions), settings.batch_size)
     model.load_tuned(job.source("tuned"))
+    model.see(job.features())
     saved = set(_pairs(_saved(job.folder)))
     due = [batch for batch in batches if (batch[0].uid, batch[0].turn) not in saved]
     left = sum(map(len, due))

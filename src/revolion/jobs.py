@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from revolion.features import Features
 from revolion.plan import Unit
 from revolion.settings import Study
 from revolion.store import Store
@@ -30,8 +31,17 @@ class Job:
 
     def image_roots(self) -> dict[str, str]:
         """The image root of each data set that the unit reads samples of."""
-        roles = {role: role.removeprefix("images/") for role in self.unit.sources}
-        return {name: str(self.source(role)) for role, name in roles.items() if name != role}
+        return {name: str(folder) for name, folder in self._sources_of("images/").items()}
+
+    def features(self) -> Features | None:
+        """What the encoder made of the unit's images, where that is kept."""
+        roots = self.image_roots()
+        kept = self._sources_of("features/")
+        return Features((roots[name], kept[name]) for name in kept) if kept else None
+
+    def _sources_of(self, kind: str) -> dict[str, Path]:
+        roles = {role: role.removeprefix(kind) for role in self.unit.sources}
+        return {name: self.source(role) for role, name in roles.items() if name != role}
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Append a line to the unit's `log.jsonl`; `done` and `of` in it drive progress bars."""

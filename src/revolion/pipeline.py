@@ -33,6 +33,7 @@ from revolion.taken import content, stale
 STAGES = {
     "intake": "revolion.parts:take_in",
     "split": "revolion.parts:split",
+    "encode": "revolion.encoding:encode",
     "tune": "revolion.tuning:tune",
     "answer": "revolion.answering:answer",
     "score": "revolion.scoring:score",
@@ -42,7 +43,7 @@ STAGES = {
 }
 """Stage -> the function that does one unit of it; it loads on demand."""
 
-RESUMABLE = frozenset({"tune", "answer"})
+RESUMABLE = frozenset({"encode", "tune", "answer"})
 """The stages that save as they go; the others start over, which takes seconds."""
 
 _log = logging.getLogger("revolion")
@@ -73,7 +74,7 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: what is not there should not wait for them.
         metrics.prepare(study.metrics.meteor)
-        base = models.find(study.base, study.revision, download=True).fingerprint()
+        base = _base(study, download=True)
         first, parts = prepare(study, store, scheduler.run)
         grid = plan.grid(study, parts, base)
         scheduler.run([*first, *grid], plan.arms(study, parts, base, grid[-1], None))
@@ -123,7 +124,7 @@ def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
     if not store.done(split.key):
         return [*intake, split], None
     parts = read_parts(study, store, split)
-    base = models.find(study.base, study.revision).fingerprint()
+    base = _base(study)
     grid = plan.grid(study, parts, base)
     return [*intake, split, *grid, *_arms(study, store, parts, base, grid[-1])], parts
 
@@ -133,7 +134,12 @@ def _split(study: Study, store: Store, intake: Sequence[Unit]) -> Unit:
     return plan.split(study, intake, contents)
 
 
-def _arms(study: Study, store: Store, parts: Parts, base: str, refine: Unit) -> list[Unit]:
+def _base(study: Study, *, download: bool = False) -> plan.Model:
+    found = models.find(study.base, study.revision, download=download)
+    return plan.Model(found.fingerprint(), found.encodes)
+
+
+def _arms(study: Study, store: Store, parts: Parts, base: plan.Model, refine: Unit) -> list[Unit]:
     """The units of the verification, by the selection if there is one."""
     if not store.done(refine.key):
         return plan.arms(study, parts, base, refine, None)

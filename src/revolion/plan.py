@@ -22,6 +22,7 @@ from revolion.settings import Section, Study, TuningSettings
 VERSIONS = {
     "intake": 3,
     "split": 3,
+    "encode": 1,
     "tune": 2,
     "answer": 2,
     "score": 2,
@@ -109,6 +110,14 @@ class Draw:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a plan knows of a base: its fingerprint, and whether its encoder can be asked alone."""
+
+    fingerprint: str
+    encodes: bool = False
+
+
 Draws = Mapping[tuple[str, int], Draw]
 """(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
 
@@ -148,18 +157,18 @@ def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -
     return Unit("split", ("all",), params, tuple(sources.values()), sources)
 
 
-def grid(study: Study, parts: Parts, base: str) -> list[Unit]:
+def grid(study: Study, parts: Parts, base: Model) -> list[Unit]:
     """The units from the tunings to the selection, which is the last, each behind what it needs.
 
-    Arguments: ``parts`` of every data set of the study, ``base`` the base model's fingerprint.
+    Arguments: ``parts`` of every data set of the study, ``base`` the model that it starts from.
     """
     planner = _Planner(study, parts, base)
     cells = list(planner.grid())
-    grade = planner.grade(cells)
-    return [*cells, grade, planner.refine(grade)]
+    grade = planner.grade([unit for unit in cells if unit.stage == "score"])
+    return [*planner.encodings(), *cells, grade, planner.refine(grade)]
 
 
-def arms(study: Study, parts: Parts, base: str, refine: Unit, draws: Draws | None) -> list[Unit]:
+def arms(study: Study, parts: Parts, base: Model, refine: Unit, draws: Draws | None) -> list[Unit]:
     """The units of the verification, each behind what it needs.
 
     Arguments: ``parts`` and ``base`` as for `grid`, ``refine`` its selection, ``draws`` what that
@@ -187,11 +196,11 @@ def effective(study: Study) -> dict[str, dict[str, Any]]:
 
 
 class _Planner:
-    def __init__(self, study: Study, parts: Parts, base: str) -> None:
-        self.study, self.parts = study, parts
+    def __init__(self, study: Study, parts: Parts, base: Model) -> None:
+        self.study, self.parts, self.base = study, parts, base
         compute = study.compute
         self.model = {
-            "base": base,
+            "base": base.fingerprint,
             "dtype": compute.dtype,
             "attention": compute.attention,
             "device": compute.device,
@@ -210,6 +219,34 @@ class _Planner:
                 for side in sides:
                     yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
 
+    def encodings(self) -> list[Unit]:
+        """What the encoder makes of each data set's images, if a tuning leaves it alone."""
+        tunings = (self.study.tuning, self.study.verify.tuning or self.study.tuning)
+        kept = any(map(self.keeps, tunings))
+        return [self.encode(name) for name in self.study.names] if kept else []
+
+    def keeps(self, settings: TuningSettings) -> bool:
+        return self.base.encodes and settings.leaves_encoder
+
+    def encode(self, name: str) -> Unit:
+        parts = {side: self.parts[name, side] for side in ("train", "evaluation")}
+        params = {"model": self.model, "content": [part.content for part in parts.values()]}
+        sources = {side: part.path for side, part in parts.items()}
+        sources[f"images/{name}"] = parts["train"].images
+        work = sum(part.samples for part in parts.values())
+        return Unit("encode", (name,), params, (), sources, work, gpus=1)
+
+    def shown(self, names: Sequence[str], settings: TuningSettings) -> dict[str, str]:
+        """The sources of these data sets' images: where they lie, and their features if kept."""
+        sources = {f"images/{name}": self.parts[name, "train"].images for name in names}
+        if self.keeps(settings):
+            sources |= {f"features/{name}": self.encode(name).key for name in names}
+        return sources
+
+    def needed(self, sources: Mapping[str, str]) -> tuple[str, ...]:
+        """The keys of the features among a unit's sources."""
+        return tuple(key for role, key in sources.items() if role.startswith("features/"))
+
     def tune(self, name: str) -> Unit:
         part = self.parts[name, "train"]
         settings = self.study.tuning
@@ -218,9 +255,9 @@ class _Planner:
             "tuning": _dump(settings),
             "content": part.content,
         }
-        work = settings.steps_for(part.samples)
-        sources = {"train": part.path, f"images/{name}": part.images}
-        return Unit("tune", (name,), params, (), sources, work, gpus=1)
+        sources = {"train": part.path} | self.shown([name], settings)
+        work, needs = settings.steps_for(part.samples), self.needed(sources)
+        return Unit("tune", (name,), params, needs, sources, work, gpus=1)
 
     def answered_and_scored(
         self, tuning: Unit, how: TuningSettings, model: tuple[str, ...], asked: str, side: str
@@ -233,8 +270,9 @@ class _Planner:
             "answering": _dump(self.study.answering),
             "content": part.content,
         }
-        sources = {"tuned": tuning.key, "part": part.path, f"images/{asked}": part.images}
-        answer = Unit("answer", names, params, (tuning.key,), sources, part.turns, gpus=1)
+        sources = {"tuned": tuning.key, "part": part.path} | self.shown([asked], how)
+        needs = (tuning.key, *self.needed(sources))
+        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
         yield answer
         score = {"metrics": _dump(self.study.metrics)}
         yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
@@ -277,11 +315,12 @@ class _Planner:
             "drawn": draw.content,
         }
         sources = {name: part.path for name, part in trained.items()}
-        sources |= {f"images/{name}": part.images for name, part in trained.items()}
+        sources |= self.shown(self.study.names, budget)
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)
-        tuning = Unit("tune", names, params, (), sources, budget.steps_for(draw.samples), gpus=1)
+        needs, work = self.needed(sources), budget.steps_for(draw.samples)
+        tuning = Unit("tune", names, params, needs, sources, work, gpus=1)
         yield tuning
         for asked in self.study.names:
             yield from self.answered_and_scored(tuning, budget, names, asked, "evaluation")

@@ -114,6 +114,11 @@ class TuningSettings(Section):
             )
         return self
 
+    @property
+    def leaves_encoder(self) -> bool:
+        """Whether a base's image encoder stays as it is; of a list of patterns nobody knows."""
+        return self.trainable in ("projector", "lora")
+
     def adaptation(self) -> dict[str, Any]:
         """What decides which parameters are tuned: the values of `trainable` and `lora`."""
         return self.model_dump(include={"trainable", "lora"})

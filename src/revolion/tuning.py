@@ -32,8 +32,9 @@ def tune(job: Job) -> None:
     seed = seed_of(job.study.seed, *job.unit.names)
     order = course(len(samples), settings.steps_for(len(samples)), settings.batch_size, seed)
     model = models.load(models.find(job.study.base, job.study.revision), job.study, settings)
+    model.see(job.features())
     job.log({"samples": len(samples), "steps": len(order) // settings.batch_size})
-    model.fit(_Ordered(samples, order), settings, job.folder, seed=seed, log=job.log, stop=job.stop)
+    model.fit(Ordered(samples, order), settings, job.folder, seed=seed, log=job.log, stop=job.stop)
     model.save_tuned(job.folder)
     (job.folder / TRAINABLE).write_text(json.dumps(dict(model.trainable), indent=1))
     shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
@@ -69,7 +70,7 @@ def _material(job: Job) -> tuple[SampleTable, TuningSettings]:
     return SampleTable(merged, roots), settings
 
 
-class _Ordered(Sequence[Sample]):
+class Ordered(Sequence[Sample]):
     """A view of samples in another order, with repetitions; samples are built when asked for."""
 
     def __init__(self, samples: Sequence[Sample], order: npt.NDArray[np.int64]) -> None:

@@ -7,6 +7,7 @@ are swapped in and out of the loaded base, so N models over one base cost one ba
 from __future__ import annotations
 
 import importlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from revolion.digests import digest, digest_of_file
 from revolion.errors import ModelError, StoreError
+from revolion.features import Features
 from revolion.resources import cache_folder, release_memory
 from revolion.samples import Question, Sample
 from revolion.settings import AnsweringSettings, Study, TuningSettings
@@ -70,6 +72,17 @@ class VLM(ABC):
         step with `loss` in nats per response token. Raises InterruptedRun once ``stop()`` is true
         and a checkpoint is saved, ModelError for samples that the model can't take.
         """
+
+    @abstractmethod
+    def encode(self, root: str, paths: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What the model's frozen encoder makes of images: float32[images, n, channels].
+
+        Raises ModelError for a model whose encoder's work can't be kept.
+        """
+
+    @abstractmethod
+    def see(self, features: Features | None) -> None:
+        """From now on take images' features from there; None: open the images again."""
 
     @abstractmethod
     def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
@@ -124,6 +137,14 @@ class Base:
             raise ModelError(f"base '{folder}': there is no config.json, so it is no model folder")
         files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
         return digest({file.name: _digest(file) for file in files})
+
+    @property
+    def encodes(self) -> bool:
+        """Whether its image encoder can be asked alone, as a bridge's can."""
+        if self.kind != "hf":
+            return False
+        config = json.loads((Path(self.folder) / "config.json").read_text("utf-8"))
+        return bool(config.get("model_type") == "bridge")
 
 
 def find(base: str, revision: str | None = None, *, download: bool = False) -> Base:

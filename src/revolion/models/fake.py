@@ -16,7 +16,8 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from revolion.digests import uniform
-from revolion.errors import InterruptedRun
+from revolion.errors import InterruptedRun, ModelError
+from revolion.features import Features
 from revolion.models import VLM, Answer, Log
 from revolion.samples import Question, Sample
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
@@ -61,6 +62,12 @@ class FakeVLM(VLM):
             log({"done": step + 1, "of": steps, "loss": 1.0 / (step + 1)})
             if stop() and step + 1 < steps:
                 raise InterruptedRun("tuning stopped")
+
+    def encode(self, root: str, paths: Sequence[str]) -> npt.NDArray[np.float32]:
+        raise ModelError("the fake model looks at no images")
+
+    def see(self, features: Features | None) -> None:
+        """It looks at no images."""
 
     def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
         return np.array([len(_words(question.instruction)) for question in questions], np.int64)

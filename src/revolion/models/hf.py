@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-import revolion.models.bridge  # noqa: F401  (tells transformers of such models)
 from revolion.errors import DeviceMemoryError, ModelError, first_line
+from revolion.features import Features
 from revolion.images import open_rgb
-from revolion.models import VLM, Answer, Log
-from revolion.models.prompts import IGNORED, Prompter, cut, encode, encode_with_labels
+from revolion.models import VLM, Answer, Log, bridge
+from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
 from revolion.models.training import load_parameters, save_parameters, train
 from revolion.samples import ImageRef, Question, Sample, Turn
@@ -47,6 +46,7 @@ class HuggingFaceVLM(VLM):
         transformers_logging.disable_progress_bar()
         self._folder = folder
         self._max_pixels = max_pixels
+        self._features: Features | None = None
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
         # Not the model's own word: that is its first parameter's, which may be a tuned one.
@@ -94,6 +94,18 @@ class HuggingFaceVLM(VLM):
                 log=log,
                 stop=stop,
             )
+
+    def encode(self, root: str, paths: Sequence[str]) -> npt.NDArray[np.float32]:
+        if not isinstance(self._model, bridge.Bridge):
+            raise ModelError(f"base '{self._folder}': only a bridge's encoder can be asked alone")
+        pictures = [open_rgb(Path(root), path, self._max_pixels) for path in paths]
+        with self._quiet(), _memory_errors(), self._inference():
+            pixels = self._processor.image_processor(pictures, return_tensors="pt")
+            features = self._model.encode(pixels["pixel_values"].to(self._device, self._dtype))
+        return features.float().cpu().numpy()
+
+    def see(self, features: Features | None) -> None:
+        self._features = features
 
     def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
         lengths: list[int] = []
@@ -157,11 +169,13 @@ class HuggingFaceVLM(VLM):
         ]
         return encode_with_labels(self._processor, rows, images)
 
-    def _open(self, root: str, paths: Sequence[str]) -> list[Image.Image]:
+    def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
+        if self._features is not None:
+            return [self._features.of(root, path) for path in paths]
         return [open_rgb(Path(root), path, self._max_pixels) for path in paths]
 
     def _encoded(
-        self, texts: Sequence[str], images: Sequence[Sequence[Image.Image]]
+        self, texts: Sequence[str], images: Sequence[Sequence[Picture]]
     ) -> dict[str, torch.Tensor]:
         return self._moved(encode(self._processor, texts, images, "left"))
 

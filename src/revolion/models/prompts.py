@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -22,6 +24,8 @@ IGNORED = -100
 """The label that the loss leaves out."""
 
 Message = dict[str, Any]
+Picture: TypeAlias = "Image.Image | npt.NDArray[np.float32]"
+"""An image, or for a bridge what its encoder made of it: float32[n, channels]."""
 Span = tuple[int, int]
 
 
@@ -118,7 +122,7 @@ def _message(role: str, content: list[Message]) -> Message:
 
 
 def encode(
-    processor: Any, texts: Sequence[str], images: Sequence[Sequence[Image.Image]], side: str
+    processor: Any, texts: Sequence[str], images: Sequence[Sequence[Picture]], side: str
 ) -> Any:
     """The processor's tensors for a batch, padded on a side (`left` or `right`)."""
     return processor(
@@ -134,7 +138,7 @@ def encode(
 def encode_with_labels(
     processor: Any,
     conversations: Sequence[Conversation],
-    images: Sequence[Sequence[Image.Image]],
+    images: Sequence[Sequence[Picture]],
 ) -> dict[str, torch.Tensor]:
     """Tensors for a forward pass with loss: the processor's, and `labels` int64[batch, length].
 

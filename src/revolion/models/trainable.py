@@ -28,6 +28,7 @@ PROJECTORS: dict[str, tuple[str, ...]] = {
     "paligemma": ("multi_modal_projector",),
     "gemma3": ("multi_modal_projector",),
     "internvl": ("multi_modal_projector",),
+    "bridge": ("projector",),
 }
 """Model type -> names of the modules and parameters between the vision tower and the LLM."""
 

@@ -31,7 +31,7 @@ class Bridge(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: BridgeConfig) -> None:
         super().__init__(config)
-        self.vision_tower = AutoModel.from_config(config.vision_config)
+        self.vision_tower = _encoder(config.vision_config)
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         channels = channels_of(config.vision_config)
         self.standardised = Standardised(channels)
@@ -60,8 +60,9 @@ class Bridge(PreTrainedModel, GenerationMixin):
         self,
         input_ids: torch.Tensor,
         pixel_values: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        **others: Any,
+        **kwargs: Any,
     ) -> Any:
         """What the language model says of texts with images in them.
 
@@ -75,17 +76,19 @@ class Bridge(PreTrainedModel, GenerationMixin):
             if pixel_values is not None:
                 shown = self._embedded(pixel_values).to(inputs_embeds.dtype)
                 inputs_embeds = inputs_embeds.masked_scatter(here.unsqueeze(-1), shown)
-        return self.language_model(inputs_embeds=inputs_embeds, **others)
+        return self.language_model(
+            inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs
+        )
 
     def _embedded(self, pixel_values: torch.Tensor) -> torch.Tensor:
         features = pixel_values if pixel_values.ndim == 3 else self.encode(pixel_values)
         return cast(torch.Tensor, self.projector(self.standardised(features)))
 
-    def prepare_inputs_for_generation(self, *args: Any, **others: Any) -> Any:  # type: ignore[override]
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> Any:
         """The model's inputs for one step; images are looked at in the first one."""
-        if not others.get("is_first_iteration"):
-            others.pop("pixel_values", None)
-        return super().prepare_inputs_for_generation(*args, **others)
+        if not kwargs.get("is_first_iteration"):
+            kwargs.pop("pixel_values", None)
+        return super().prepare_inputs_for_generation(*args, **kwargs)  # type: ignore[misc]
 
     def train(self, mode: bool = True) -> Bridge:
         """As of any module, but that the encoder's batch statistics stay as they are."""
@@ -100,6 +103,13 @@ class Bridge(PreTrainedModel, GenerationMixin):
     def get_output_embeddings(self) -> nn.Module | None:
         """The language model's."""
         return cast("nn.Module | None", self.language_model.get_output_embeddings())
+
+
+def _encoder(config: Any) -> Any:
+    try:
+        return AutoModel.from_config(config)
+    except ValueError:  # a convolutional network knows no attention but the plain one it has not
+        return AutoModel.from_config(config, attn_implementation="eager")
 
 
 def channels_of(vision: Any) -> int:
