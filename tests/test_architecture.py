@@ -131,6 +131,7 @@ FLOORS: dict[str, int] = {
     "cli.console": 11,
     "cli.study": 12,
     "cli.data": 12,
+    "cli.base": 12,
     "cli.trying": 13,
     "cli": 14,
     "__main__": 15,

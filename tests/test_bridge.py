@@ -24,7 +24,7 @@ from revolion.models.bridge.making import Parts, assemble
 from revolion.models.bridge.projectors import scale
 from revolion.models.hf import HuggingFaceVLM
 from revolion.samples import Question
-from revolion.settings import AnsweringSettings
+from revolion.settings import AnsweringSettings, BridgeSettings
 
 from .bridges import build_parts, save
 from .conftest import _tokenizer
@@ -45,7 +45,9 @@ def base(request: pytest.FixtureRequest, parts: Path, tmp_path_factory: Any) -> 
     """A bridge as a model folder, one of each projector and of both kinds of encoder."""
     encoder, projector = request.param.split("-")
     folder: Path = tmp_path_factory.mktemp(request.param)
-    save(Parts(parts / encoder, parts / "llama", projector, grid=2), folder)
+    save(
+        Parts(parts / encoder, parts / "llama", BridgeSettings(projector=projector, grid=2)), folder
+    )
     return folder
 
 
@@ -62,7 +64,7 @@ def questions(images: str) -> list[Question]:
 def test_what_is_saved_is_loaded_by_transformers_own_auto_classes(
     parts: Path, tmp_path: Path
 ) -> None:
-    made = save(Parts(parts / "clip", parts / "llama", grid=2), tmp_path)
+    made = save(Parts(parts / "clip", parts / "llama", BridgeSettings(grid=2)), tmp_path)
     model: Any = AutoModelForImageTextToText.from_pretrained(tmp_path)
     assert isinstance(model, Bridge)
     assert type(AutoProcessor.from_pretrained(tmp_path)) is BridgeProcessor
@@ -74,7 +76,7 @@ def test_what_is_saved_is_loaded_by_transformers_own_auto_classes(
 
 
 def test_both_ends_are_the_parts_to_the_bit(parts: Path) -> None:
-    bridge, _ = assemble(Parts(parts / "cnn", parts / "llama"), 0)
+    bridge, _ = assemble(Parts(parts / "cnn", parts / "llama", BridgeSettings()), 0)
     encoder = EfficientNetModel.from_pretrained(parts / "cnn").state_dict()
     llama = LlamaForCausalLM.from_pretrained(parts / "llama").state_dict()
     for ours, theirs in ((bridge.vision_tower, encoder), (bridge.language_model, llama)):
@@ -83,7 +85,7 @@ def test_both_ends_are_the_parts_to_the_bit(parts: Path) -> None:
 
 
 def test_the_same_seed_draws_the_same_projector(parts: Path) -> None:
-    of = Parts(parts / "clip", parts / "llama")
+    of = Parts(parts / "clip", parts / "llama", BridgeSettings())
     first, same, other = (assemble(of, seed)[0].projector.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
@@ -91,7 +93,7 @@ def test_the_same_seed_draws_the_same_projector(parts: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_untuned_projector_speaks_as_loud_as_the_embeddings(parts: Path, kind: Any) -> None:
-    bridge, _ = assemble(Parts(parts / "clip", parts / "llama", kind), 0)
+    bridge, _ = assemble(Parts(parts / "clip", parts / "llama", BridgeSettings(projector=kind)), 0)
     scale(bridge.projector, 0.136)
     with torch.no_grad():
         shown = bridge.projector(torch.randn(500, 16, 16))
@@ -160,7 +162,7 @@ def test_what_is_shown_matters(base: Path, images: str) -> None:
 
 def test_the_image_token_is_never_said_nor_looked_up(parts: Path, images: str) -> None:
     """With the embedding of the image token gone to infinity, nothing changes."""
-    bridge, processor = assemble(Parts(parts / "clip", parts / "llama", grid=2), 0)
+    bridge, processor = assemble(Parts(parts / "clip", parts / "llama", BridgeSettings(grid=2)), 0)
     pixels = processor.image_processor([np.zeros((32, 32, 3), np.uint8)], return_tensors="pt")
     inputs = processor(text=["<image>"], images=[[np.zeros((4, 16), np.float32)]])
     inputs["pixel_values"] = pixels["pixel_values"]
@@ -172,7 +174,7 @@ def test_the_image_token_is_never_said_nor_looked_up(parts: Path, images: str) -
 
 
 def test_tuning_leaves_the_encoder_s_batch_statistics_alone(parts: Path) -> None:
-    bridge, _ = assemble(Parts(parts / "cnn", parts / "llama"), 0)
+    bridge, _ = assemble(Parts(parts / "cnn", parts / "llama", BridgeSettings()), 0)
     before = {name: value.clone() for name, value in bridge.vision_tower.state_dict().items()}
     bridge.train()
     assert bridge.language_model.training
@@ -184,7 +186,7 @@ def test_tuning_leaves_the_encoder_s_batch_statistics_alone(parts: Path) -> None
 @pytest.mark.parametrize("encoder", ["clip", "cnn"])
 def test_features_lie_in_rows_from_the_upper_left(parts: Path, encoder: str) -> None:
     """A change in the lower right corner of an image is a change of the last feature above all."""
-    bridge, _ = assemble(Parts(parts / encoder, parts / "llama", grid=2), 0)
+    bridge, _ = assemble(Parts(parts / encoder, parts / "llama", BridgeSettings(grid=2)), 0)
     if encoder == "clip":  # attention would carry the change everywhere
         bridge.vision_tower.encoder.layers = torch.nn.ModuleList()
     plain = torch.zeros(1, 3, 256 if encoder == "cnn" else 32, 256 if encoder == "cnn" else 32)
@@ -223,7 +225,7 @@ def test_parts_that_are_none(
         _tokenizer().save_pretrained(tmp_path / "mute")
     text = tmp_path / "mute" if language_model == "mute" else parts / language_model
     with pytest.raises(ModelError, match=message):
-        assemble(Parts(parts / encoder, text), 0)
+        assemble(Parts(parts / encoder, text, BridgeSettings()), 0)
 
 
 def test_equal_images_are_encoded_once_and_what_was_saved_is_not_encoded_again(

@@ -14,6 +14,7 @@ from revolion import pipeline
 from revolion.models import Base
 from revolion.models.bridge.making import Parts
 from revolion.models.hf import HuggingFaceVLM
+from revolion.settings import BridgeSettings
 
 from .bridges import build_parts, save
 from .conftest import StudyMaker
@@ -26,7 +27,7 @@ TUNED = {"steps": 2, "batch_size": 4, "learning_rate": 0.01}
 def bridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bridge")
     build_parts(folder)
-    save(Parts(folder / "cnn", folder / "llama", grid=2), folder / "base")
+    save(Parts(folder / "cnn", folder / "llama", BridgeSettings(grid=2)), folder / "base")
     return folder / "base"
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,8 @@ class _Alignment:
             bridge.save_pretrained(folder)
             processor.save_pretrained(folder)
 
-        described = {name: str(value) for name, value in asdict(parts).items()}
-        return self._unit("raw", [described, self.seed], write)
+        folders = [str(parts.encoder), str(parts.language_model)]
+        return self._unit("raw", [folders, parts.bridge.model_dump(), self.seed], write)
 
     def features(self, raw: Path, captions: _Captions, compute: ComputeSettings) -> Path:
         images = pl.read_parquet(captions.folder / IMAGES).filter(pl.col("sha256").is_not_null())

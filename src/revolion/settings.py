@@ -130,6 +130,16 @@ class TuningSettings(Section):
         return max(1, round((self.epochs or 1.0) * samples / self.batch_size))
 
 
+class BridgeSettings(Section):
+    """What stands between an image encoder and a language model."""
+
+    projector: Literal["linear", "mlp", "qformer"] = Field(
+        "mlp", description="one layer, two layers, or a Q-Former"
+    )
+    grid: Count = Field(4, description="an image becomes grid * grid features")
+    feature_layer: int = Field(-1, description="the encoder's layer that they are of")
+
+
 class AnsweringSettings(Section):
     """How tuned models answer."""
 

@@ -43,6 +43,11 @@ def show(renderables: Iterable[Any]) -> None:
         console.print(renderable)
 
 
+def write_line(text: str) -> None:
+    """A line of results."""
+    sys.stdout.write(text + "\n")
+
+
 def print_json(values: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(values, indent=1) + "\n")
 

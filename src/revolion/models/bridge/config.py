@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
-
-Projector = Literal["linear", "mlp", "qformer"]
 
 
 class BridgeConfig(PreTrainedConfig):
     """The config of a `Bridge`.
 
     ``vision_config`` and ``text_config`` are those of the encoder and of the causal language model.
-    ``projector`` is what stands between: one linear layer, two with a GELU, or a Q-Former with
-    ``queries`` queries. ``grid`` is the side of the square of features that an image becomes
+    ``projector`` is what stands between, as `BridgeSettings` has it; a Q-Former has ``queries``
+    queries. ``grid`` is the side of the square of features that an image becomes
     (pooled; 4 makes 16 of them), ``feature_layer`` the encoder's layer that they come from (-1: its
     output), ``image_token_id`` the token that stands for one of them in a text.
     """
@@ -28,7 +26,7 @@ class BridgeConfig(PreTrainedConfig):
 
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     text_config: dict[str, Any] | PreTrainedConfig | None = None
-    projector: Projector = "mlp"
+    projector: str = "mlp"
     grid: int = 4
     feature_layer: int = -1
     image_token_id: int = 0

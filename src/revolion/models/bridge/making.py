@@ -16,22 +16,21 @@ from transformers import (
 )
 
 from revolion.errors import ModelError, first_line
-from revolion.models.bridge.config import BridgeConfig, Projector
+from revolion.models.bridge.config import BridgeConfig
 from revolion.models.bridge.model import Bridge
 from revolion.models.bridge.processor import BridgeProcessor
 from revolion.models.bridge.projectors import scale
 from revolion.samples import IMAGE_TAG
+from revolion.settings import BridgeSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a bridge is made of: two model folders and the shape of the projector."""
+    """What a bridge is made of: two model folders, and what stands between."""
 
     encoder: Path
     language_model: Path
-    projector: Projector = "mlp"
-    grid: int = 4
-    feature_layer: int = -1
+    bridge: BridgeSettings
 
 
 def assemble(parts: Parts, seed: int) -> tuple[Bridge, BridgeProcessor]:
@@ -48,9 +47,7 @@ def assemble(parts: Parts, seed: int) -> tuple[Bridge, BridgeProcessor]:
     config = BridgeConfig(
         vision_config=encoder.config,
         text_config=language_model.config,
-        projector=parts.projector,
-        grid=parts.grid,
-        feature_layer=parts.feature_layer,
+        **parts.bridge.model_dump(),
         image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TAG),
     )
     torch.manual_seed(seed)
