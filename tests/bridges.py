@@ -65,6 +65,7 @@ def build_parts(folder: Path) -> None:
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
+        initializer_range=0.3,  # at less it would hardly hear what it is shown
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(llama).save_pretrained(folder / "llama")

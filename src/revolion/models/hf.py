@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
-from transformers.utils import logging as transformers_logging
 
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log, bridge
+from revolion.models.hush import hush
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
 from revolion.models.training import load_parameters, save_parameters, train
@@ -42,8 +42,7 @@ class HuggingFaceVLM(VLM):
         seed: int,
     ) -> None:
         torch.set_num_threads(compute.threads)
-        transformers_logging.set_verbosity_error()
-        transformers_logging.disable_progress_bar()
+        hush()
         self._folder = folder
         self._max_pixels = max_pixels
         self._features: Features | None = None

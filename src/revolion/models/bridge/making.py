@@ -20,6 +20,7 @@ from revolion.models.bridge.config import BridgeConfig
 from revolion.models.bridge.model import Bridge
 from revolion.models.bridge.processor import BridgeProcessor
 from revolion.models.bridge.projectors import scale
+from revolion.models.hush import hush
 from revolion.samples import IMAGE_TAG
 from revolion.settings import BridgeSettings
 
@@ -39,6 +40,7 @@ def assemble(parts: Parts, seed: int) -> tuple[Bridge, BridgeProcessor]:
     Raises ModelError for a folder that holds no image encoder with its image processor, or no
     causal language model with a tokenizer and a chat template.
     """
+    hush()
     encoder, images = _encoder(parts.encoder)
     language_model, tokenizer = _language_model(parts.language_model)
     tokenizer.add_special_tokens(
