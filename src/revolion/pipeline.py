@@ -60,6 +60,18 @@ class Progress:
 Watcher = Callable[[Sequence[Progress]], None]
 
 
+def counting(watch: Watcher, stage: str) -> Callable[[int], None]:
+    """Takes how many more there are of something and tells the watcher how many that makes."""
+    seen = 0
+
+    def note(more: int) -> None:
+        nonlocal seen
+        seen += more
+        watch([Progress(stage, seen, 0)])
+
+    return note
+
+
 def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, Any]:
     """Run a study to its end, from wherever an earlier run of this folder stopped.
 

@@ -79,9 +79,20 @@ def write_refined(
     above = image_root(root, parts)
     for side, file in FILES.items():
         chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
-        kept = (_kept(root, parts[name, side], chosen) for name in study.names)
-        moved = (_moved(sample, above) for sample in chain.from_iterable(kept))
+        rows = (kept(root, parts[name, side], chosen).sort("row") for name in study.names)
+        roots = {name: str(root / parts[name, side].images) for name in study.names}
+        samples = chain.from_iterable(SampleTable(some, roots) for some in rows)
+        moved = (_moved(sample, above) for sample in samples)
         formats.write(moved, to / file)
+
+
+def kept(root: Path, part: Part, chosen: pl.DataFrame) -> pl.DataFrame:
+    """A part's samples that a selection's kept rows name, in the part's order: a table of samples.
+
+    Arguments: ``root`` the folder that the parts' paths are below.
+    """
+    mine = chosen.filter(pl.col("dataset") == part.dataset)
+    return pl.read_parquet(root / part.path).join(mine, on="uid", how="semi", maintain_order="left")
 
 
 def image_root(root: Path, parts: Parts) -> Path:
@@ -94,13 +105,6 @@ def image_root(root: Path, parts: Parts) -> Path:
 
 def _by_dataset(rows: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.DataFrame]]:
     return iter(rows.partition_by("dataset", as_dict=True, maintain_order=True).items())
-
-
-def _kept(root: Path, part: Part, chosen: pl.DataFrame) -> Iterator[Sample]:
-    """The chosen samples of a part, in source order."""
-    mine = chosen.filter(pl.col("dataset") == part.dataset)
-    rows = pl.read_parquet(root / part.path).join(mine, on="uid", how="semi")
-    return iter(SampleTable(rows.sort("row"), {part.dataset: str(root / part.images)}))
 
 
 def _moved(sample: Sample, root: Path) -> Sample:
