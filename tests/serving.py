@@ -156,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, b"<html><body>Bad gateway</body></html>", kind="text/html")
         elif fault == "429":
             self.send(429, b'{"error": {"message": "slow down"}}', {"Retry-After": "0.1"})
+        elif fault == "302":
+            self.send(302, b"", {"Location": "/elsewhere/v1/chat/completions"})
         else:
             self.send(int(fault), b'{"error": {"message": "it is \\u001b[31mbroken"}}')
 

@@ -131,7 +131,7 @@ FLOORS: dict[str, int] = {
     "cli.study": 12,
     "cli.data": 12,
     "cli.trying": 13,
-    "cli.bench": 13,
+    "cli.models": 13,
     "cli": 14,
     "__main__": 15,
 }

@@ -263,7 +263,7 @@ def test_a_failure_is_counted_never_scored_and_asked_again(
     failed = answers.filter(status="failed")
     assert found["failed"] == failed.height == refused > 5
     assert failed["answer"].null_count() == failed["mq"].null_count() == refused
-    assert found["reasons"] == {"HTTP N: it is [Nmbroken": refused}
+    assert found["reasons"] == {"HTTP 400: it is [Nmbroken": refused}
     gaps = failed.select("dataset", "uid").unique()
     whole = pl.read_parquet(sound / "answers.parquet").join(gaps, on=["dataset", "uid"], how="anti")
     for name, row in found["datasets"].items():
@@ -373,7 +373,7 @@ def test_a_checkpoint_of_any_family_is_asked_as_it_is(tmp_path: Path, tiny_base:
     forget_models()
     assert (found["answered"], found["cut"]) == (6, 6)
     assert found["model"]["kind"] == "checkpoint"
-    assert found["tokens"]["answers"] == 24
+    assert found["tokens"]["answer"] == 24
 
 
 def test_a_study_without_an_evaluation_set_is_told_to_run(tmp_path: Path) -> None:

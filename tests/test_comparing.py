@@ -79,7 +79,7 @@ def test_the_interval_is_that_of_images_drawn_one_by_one() -> None:
         picked = random.choice(names, len(names))
         means.append(np.mean([value for name in picked for value in by_group[name]]))
     assert found["interval"] == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.006)
-    single = [(*row[:4], row[1]) for row in rows]  # as if no image were shared
+    single: list[Row] = [(*row[:4], row[1]) for row in rows]  # as if no image were shared
     narrow = comparing.summed_up(table(single), 4000)["datasets"]["d"]["interval"]
     width = found["interval"][1] - found["interval"][0]
     assert width > 1.5 * (narrow[1] - narrow[0])
@@ -97,7 +97,7 @@ def test_a_paired_difference_is_much_surer_than_two_intervals() -> None:
 def test_noise_that_is_no_difference_covers_zero() -> None:
     one = drawn(1, 60, 2)
     random = np.random.default_rng(3)
-    other = [(*row[:3], (row[3] or 0) + random.normal(0, 0.05), row[4]) for row in one]
+    other: list[Row] = [(*row[:3], (row[3] or 0) + random.normal(0, 0.05), row[4]) for row in one]
     found = comparing.compared(table(one), table(other))["overall"]
     low, high = found["interval"]
     assert low < 0 < high

@@ -8,6 +8,7 @@ on after any stop, asks what has no answer, and asks nothing twice that has one.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ SUMMARY = "summary.json"
 
 _PROMPTS = 1
 """The version of how questions are put into messages; it stands in every manifest."""
+
+_log = logging.getLogger("revolion")
 
 _KEY = ["dataset", "uid", "turn"]
 _SCHEMA = {
@@ -163,7 +166,7 @@ def _answer(
     keys = list(questions.select(_KEY).iter_rows())
     done = sum(map(ledger.answered, keys))
     watch([Progress("answer", done, len(keys))])
-    for entries in candidate.ask(evaluation, ledger, store.stop_requested):
+    for entries in candidate.ask(evaluation, ledger, _stopping(store)):
         ledger.add(entries)
         done += len(entries)
         watch([Progress("answer", done, len(keys))])
@@ -173,6 +176,20 @@ def _answer(
             f"stopped with {answered} of {len(keys)} questions answered, all of them kept; the same"
             " command goes on"
         )
+
+
+def _stopping(store: Store) -> Callable[[], bool]:
+    """Tells whether to stop, and tells the user, once, what that waits for."""
+    told = False
+
+    def stop() -> bool:
+        nonlocal told
+        if store.stop_requested() and not told:
+            told = True
+            _log.warning("stopping once what is under way has ended; a second Ctrl-C stops at once")
+        return told
+
+    return stop
 
 
 def _table(ledger: Ledger, questions: pl.DataFrame) -> pl.DataFrame:
@@ -254,6 +271,6 @@ def _tokens(table: pl.DataFrame) -> dict[str, int | None]:
     sums = {name: int(known[name].cast(pl.Int64).sum()) for name in ("prompt_tokens", "tokens")}
     return {
         "prompt": sums["prompt_tokens"] if known.height else None,
-        "answers": sums["tokens"] if known.height else None,
+        "answer": sums["tokens"] if known.height else None,
         "reported": known.height,
     }

@@ -134,7 +134,7 @@ def _with_interval(value: float | None, bounds: list[float] | None) -> tuple[str
 def _effort(found: Mapping[str, Any]) -> dict[str, object]:
     """What a bench asked and took, for people."""
     tokens = found["tokens"]
-    counts = {name: tokens[name] for name in ("prompt", "answers")}
+    counts = {name: tokens[name] for name in ("prompt", "answer")}
     missing = found["questions"] - tokens["reported"]
     partly = f" (not reported for {missing:,} questions)" if missing else ""
     shown = {

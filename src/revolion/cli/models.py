@@ -1,4 +1,4 @@
-"""The commands of the bench: any model on an evaluation set, and two of them side by side."""
+"""The commands about models: any one on an evaluation set, and two of them side by side."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ KEY = "REVOLION_API_KEY"
 )
 def bench(
     evaluation: Annotated[
-        Path, typer.Argument(metavar="EVALUATION", help="a study file, or an annotation file")
+        Path,
+        typer.Argument(metavar="EVALUATION", help="a study file, or an annotation file"),
     ],
     to: Annotated[Path, typer.Option(help="the folder of this bench; give it again to go on")],
     checkpoint: Annotated[str | None, typer.Option(help="a model's folder or hub id")] = None,
@@ -68,9 +69,7 @@ def bench(
 ) -> None:
     """Let a model answer an evaluation set, and say its MQ by data set, with 95 % intervals.
 
-    EVALUATION is the refined evaluation set of a finished study, or all of an annotation file. One
-    of --checkpoint, --tuned and --server says who answers. Questions that get no answer are
-    counted and never scored; the same command asks them again.
+    The same command goes on after any stop, and asks again what got no answer.
     """
     from revolion import benchmarking
     from revolion.report.overview import benched
