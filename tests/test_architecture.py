@@ -126,6 +126,7 @@ FLOORS: dict[str, int] = {
     # 11 to 15: the doors
     "": 11,
     "asking": 11,
+    "scoreboard": 11,
     "benchmarking": 12,
     "cli.console": 11,
     "cli.study": 12,

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import asking, benchmarking
+from revolion import asking, scoreboard
 from revolion.asking import Local, Remote, tuned
 from revolion.benchmarking import bench
 from revolion.errors import InterruptedRun, ModelError, SettingsError, StoreError
@@ -67,8 +67,8 @@ def remote(url: str, model: str = "m", **changes: Any) -> Remote:
 
 def results(folder: Path) -> tuple[str, dict[str, Any]]:
     """The digest of the answers and the summary without what luck decides."""
-    digest = hashlib.sha256((folder / benchmarking.ANSWERS).read_bytes()).hexdigest()
-    summary = benchmarking.read_summary(folder)
+    digest = hashlib.sha256((folder / scoreboard.ANSWERS).read_bytes()).hexdigest()
+    summary = scoreboard.read_summary(folder)
     summary.pop("attempts")
     return digest, summary
 

@@ -13,6 +13,7 @@ import polars as pl
 from revolion import intake, pipeline, splits, taken
 from revolion.digests import digest, digest_of_names
 from revolion.errors import SettingsError
+from revolion.ledger import Key
 from revolion.pipeline import Watcher
 from revolion.refining import SELECTION, kept
 from revolion.samples import Question
@@ -45,6 +46,14 @@ class Evaluation:
             return self
         answering = self.study.answering.model_copy(update={"max_new_tokens": max_new_tokens})
         return replace(self, study=self.study.model_copy(update={"answering": answering}))
+
+    def keys(self) -> list[Key]:
+        """The names of all questions, in the order of the tables."""
+        return [
+            (dataset, one.uid, one.turn)
+            for dataset in self.tables
+            for one in self.questions(dataset)
+        ]
 
     @property
     def content(self) -> str:

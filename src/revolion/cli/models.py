@@ -107,8 +107,8 @@ def compare(
 
     The interval is of a paired bootstrap over images.
     """
-    from revolion.benchmarking import compare as compare_benches
     from revolion.report.overview import bench_compared
+    from revolion.scoreboard import compare as compare_benches
 
     found = compare_benches(first, second)
     print_json(found) if as_json else show(bench_compared(found))
