@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -25,7 +26,9 @@ from revolion.errors import InterruptedRun, ModelError, SettingsError, StoreErro
 from revolion.evaluations import Evaluation, of_file, of_study
 from revolion.ledger import Ledger
 from revolion.models.fake import FakeVLM
-from revolion.models.server import Endpoint
+from revolion.models.replies import Reply
+from revolion.models.server import Endpoint, Server
+from revolion.samples import Question
 from revolion.store import Store
 
 from .conftest import write_dataset
@@ -133,14 +136,16 @@ def test_a_kill_loses_what_was_under_way_and_nothing_else(
     with serving(lambda body: [*faulty(body), "slow"]) as served:
         command = [sys.executable, "-m", "revolion", "bench", str(finished), "--to", str(tmp_path),
                    "--server", served.url, "--model", "m", "--concurrency", "2"]  # fmt: skip
-        for _ in range(2):
+        for sent, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
             before = lines()
             process = subprocess.Popen(command, stderr=subprocess.PIPE)
             while lines() < before + 5 and process.poll() is None:
                 time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(sent)
             _, said = process.communicate()
-            assert process.returncode == -signal.SIGKILL, said
+            assert process.returncode == code, said
+        assert b"a second Ctrl-C stops at once" in said
+        assert b"questions answered, all of them kept; the same command goes on" in said
         with ledger.open("ab") as file:
             file.write(b'{"dataset": "apple", "uid"')  # as a kill may leave it
         assert not (tmp_path / "summary.json").exists()
@@ -173,6 +178,48 @@ def test_a_stop_keeps_what_is_under_way_and_the_same_command_goes_on(
         bench(asked_of(finished), remote(served.url), tmp_path)
         assert set(map(tuple, served.outcomes().values())) == {("answered",)}
     assert results(tmp_path) == results(sound)
+
+
+def test_a_stop_does_not_wait_for_the_next_try(finished: Path, tmp_path: Path) -> None:
+    def script(_body: bytes) -> Sequence[str]:
+        Store(tmp_path).request_stop()
+        return ["503"]
+
+    with serving(script) as served, pytest.raises(InterruptedRun, match="stopped with 0 of"):
+        bench(
+            asked_of(finished), remote(served.url, first_wait=3600.0, longest_wait=3600.0), tmp_path
+        )
+    assert list(Ledger(tmp_path / "answers.jsonl")) == [], "who was waiting has not failed"
+
+
+class Meeting:
+    """A server that answers only when three questions are there at once."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(3, timeout=60)
+        self.here, self.most = 0, 0
+        self.lock = threading.Lock()
+
+    def ask(self, _body: bytes, _name: str) -> Reply:
+        with self.lock:
+            self.here += 1
+            self.most = max(self.most, self.here)
+        self.barrier.wait()
+        with self.lock:
+            self.here -= 1
+        return Reply("ok", "yes")
+
+    def stop(self) -> None:
+        pass
+
+
+def test_as_many_requests_are_under_way_as_asked_for() -> None:
+    server = Meeting()
+    questions = [Question("u", turn, "", (), None, (), "?", "!") for turn in range(30)]
+    work = asking._Work(cast(Server, server), lambda _: b"")
+    found = work.through(iter([("d", one) for one in questions]), 3, lambda: False)
+    assert sorted(entry.turn for some in found for entry in some) == list(range(30))
+    assert server.most == 3
 
 
 class Stopper(FakeVLM):

@@ -36,6 +36,15 @@ def test_a_failure_gives_way_to_an_answer_and_an_answer_to_nothing(tmp_path: Pat
         assert (one[NO.key], one[YES.key]) == (answer, YES)
 
 
+def test_of_two_answers_in_the_file_the_first_counts(tmp_path: Path) -> None:
+    one, other = (tmp_path / name for name in ("a.jsonl", "b.jsonl"))
+    Ledger(one).add([NO, YES])
+    Ledger(other).add([Entry("d", "a", 0, "ok", "another"), Entry("d", "b", 1, "ok", "now")])
+    one.write_bytes(one.read_bytes() + other.read_bytes())
+    ledger = Ledger(one)
+    assert [ledger[key].answer for key in (YES.key, NO.key)] == ["yes", "now"]
+
+
 def test_a_torn_line_is_cut_off_wherever_it_was_torn(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     Ledger(file).add([YES, ODD])

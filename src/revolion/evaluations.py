@@ -57,7 +57,7 @@ class Evaluation:
 
     @property
     def content(self) -> str:
-        """The digest of all that is asked and expected, whatever files are called."""
+        """The digest of all that is asked and expected, whatever image files are called."""
         columns = ("dataset", "uid", "system", "turns")
         rows = (table.select(columns).iter_rows() for table in self.tables.values())
         return digest_of_names(json.dumps(row) for some in rows for row in some)
@@ -109,7 +109,7 @@ def of_file(
     study = Study(datasets=(dataset,)).resolved(Path.cwd())
     (dataset,) = study.datasets
     assert dataset.images is not None  # a resolved study names every image root
-    facts = [intake.source_digest(dataset.path), str(dataset.images), format]
+    facts = [name, intake.source_digest(dataset.path), str(dataset.images), format]
     key = f"taken-in/{digest(facts)}"
     if store.done(key) and taken.stale(store.folder(key), dataset.images):
         store.remove(key)
