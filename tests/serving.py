@@ -16,10 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import revolion
+from revolion.asking import Remote
+from revolion.evaluations import Evaluation, of_study
+from revolion.models.server import Endpoint
+from revolion.store import Store
 
 os.environ.setdefault("NO_PROXY", "127.0.0.1")  # the server is this machine's own
 
+Find = Callable[[Store], Evaluation]
 Script = Callable[[bytes], Sequence[str]]
 """A request's body -> what goes wrong with its first, second, ... attempt."""
 
@@ -73,6 +81,16 @@ def said_to(body: bytes) -> str:
     text = json.dumps(json.loads(body)["messages"][-1]["content"])
     name = next((one for one in ("apple", "brick", "cloud") if one in text), "thing")
     return f"the {name} is {colour} here"
+
+
+def asked_of(study: Path) -> Find:
+    loaded = revolion.load(study)
+    return lambda _: of_study(loaded, study.parent / "run")
+
+
+def remote(url: str, model: str = "m", **changes: Any) -> Remote:
+    how = {"first_wait": 0.001, "timeout": 30.0, "concurrency": 4} | changes
+    return Remote(Endpoint(url, model, **how))
 
 
 @contextmanager

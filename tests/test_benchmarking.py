@@ -8,34 +8,28 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import pytest
 
 import revolion
 from revolion import asking, scoreboard
-from revolion.asking import Local, Remote, tuned
+from revolion.asking import tuned
 from revolion.benchmarking import bench
 from revolion.errors import InterruptedRun, ModelError, SettingsError, StoreError
 from revolion.evaluations import Evaluation, of_file, of_study
 from revolion.ledger import Ledger
 from revolion.models.fake import FakeVLM
-from revolion.models.replies import Reply
-from revolion.models.server import Endpoint, Server
-from revolion.samples import Question
 from revolion.store import Store
 
 from .conftest import write_dataset
-from .helpers import NAMES, forget_models, keep_rows, write_study
-from .serving import FAULTS, SOUND, completion, faulty, said_to, serving
-
-Find = Callable[[Store], Evaluation]
+from .helpers import NAMES, forget_models, write_study
+from .serving import FAULTS, SOUND, asked_of, completion, faulty, remote, said_to, serving
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +50,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     revolion.run(study)
     forget_models()
     return study
-
-
-def asked_of(study: Path) -> Find:
-    loaded = revolion.load(study)
-    return lambda _: of_study(loaded, study.parent / "run")
-
-
-def remote(url: str, model: str = "m", **changes: Any) -> Remote:
-    how = {"first_wait": 0.001, "timeout": 30.0, "concurrency": 4} | changes
-    return Remote(Endpoint(url, model, **how))
 
 
 def results(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -192,34 +176,9 @@ def test_a_stop_does_not_wait_for_the_next_try(finished: Path, tmp_path: Path) -
     assert list(Ledger(tmp_path / "answers.jsonl")) == [], "who was waiting has not failed"
 
 
-class Meeting:
-    """A server that answers only when three questions are there at once."""
-
-    def __init__(self) -> None:
-        self.barrier = threading.Barrier(3, timeout=60)
-        self.here, self.most = 0, 0
-        self.lock = threading.Lock()
-
-    def ask(self, _body: bytes, _name: str) -> Reply:
-        with self.lock:
-            self.here += 1
-            self.most = max(self.most, self.here)
-        self.barrier.wait()
-        with self.lock:
-            self.here -= 1
-        return Reply("ok", "yes")
-
-    def stop(self) -> None:
-        pass
-
-
-def test_as_many_requests_are_under_way_as_asked_for() -> None:
-    server = Meeting()
-    questions = [Question("u", turn, "", (), None, (), "?", "!") for turn in range(30)]
-    work = asking._Work(cast(Server, server), lambda _: b"")
-    found = work.through(iter([("d", one) for one in questions]), 3, lambda: False)
-    assert sorted(entry.turn for some in found for entry in some) == list(range(30))
-    assert server.most == 3
+def cut_up(folder: Path) -> list[pl.DataFrame]:
+    """The answers of a bench by data set."""
+    return pl.read_parquet(folder / scoreboard.ANSWERS).partition_by("dataset")
 
 
 class Stopper(FakeVLM):
@@ -254,9 +213,12 @@ def test_a_model_in_this_process_goes_on_too(
         forget_models()
         with pytest.raises(InterruptedRun, match="stopped with 12 of"):
             bench(find, model, tmp_path / "half")
+        ledger = tmp_path / "half/answers.jsonl"
+        ledger.write_bytes(ledger.read_bytes()[:-20])  # as if killed within the third batch
         bench(find, model, tmp_path / "half")
     forget_models()
-    assert Stopper.batches * 4 < len(pl.read_parquet(tmp_path / "half/answers.parquet")) + 16
+    batches = sum(-(-table.height // 4) for table in cut_up(tmp_path / "whole"))
+    assert Stopper.batches == batches + 1, "only the torn one is done again"
     assert results(tmp_path / "half") == results(tmp_path / "whole")
 
 
@@ -368,66 +330,3 @@ def test_a_server_may_come_back_elsewhere(finished: Path, sound: Path) -> None:
     before = results(sound)
     bench(asked_of(finished), remote("http://127.0.0.1:9/v1"), sound)
     assert results(sound) == before
-
-
-def test_the_same_sample_in_two_data_sets_is_two_questions(tmp_path: Path) -> None:
-    same = write_dataset(tmp_path, "apple", samples=20)
-    (tmp_path / "brick.json").write_bytes(same.read_bytes())
-    write_dataset(tmp_path, "cloud", offset=2)
-    study = write_study(tmp_path, metrics={"meteor": "exact+stem"}, verify={"arms": []})
-    revolion.run(study)
-    with serving() as served:
-        found = bench(asked_of(study), remote(served.url), tmp_path / "bench")
-    rows = found["datasets"]
-    assert rows["apple"] == rows["brick"] | {"interval": rows["apple"]["interval"]}
-    assert found["questions"] == sum(row["asked"] for row in rows.values())
-
-
-def test_any_file_can_be_asked_and_its_rejects_are_counted(tmp_path: Path) -> None:
-    write_dataset(tmp_path, "apple pie!", samples=12)
-    (tmp_path / "images/apple pie!/003.png").write_bytes(b"broken")
-
-    def find(store: Store) -> Evaluation:
-        return of_file(
-            tmp_path / "apple pie!.json", tmp_path / "images", None, store, lambda _: None
-        )
-
-    with serving() as served:
-        found = bench(find, remote(served.url), tmp_path / "bench")
-        assert list(found["datasets"]) == ["apple-pie"]
-        assert (found["questions"], found["rejects"]) == (11, {"apple-pie": 1})
-        assert found["mq"]["mean"] == found["datasets"]["apple-pie"]["mq"]
-        keep_rows(tmp_path / "apple pie!.json", 5)
-        with pytest.raises(SettingsError, match="evaluation is"):
-            bench(find, remote(served.url), tmp_path / "bench")
-    with pytest.raises(ModelError, match=r"base 'nowhere': there is no such folder"):
-        bench(find, Local("nowhere", "nowhere"), tmp_path / "other")
-
-
-def test_a_checkpoint_of_any_family_is_asked_as_it_is(tmp_path: Path, tiny_base: Path) -> None:
-    """Its family's projector need not be known, for nothing is tuned."""
-    config = json.loads((tiny_base / "config.json").read_text())
-    assert config["model_type"] == "llava"
-    write_dataset(tmp_path, "apple", samples=6)
-
-    def find(store: Store) -> Evaluation:
-        return of_file(tmp_path / "apple.json", tmp_path / "images", None, store, lambda _: None)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("revolion.models.trainable.PROJECTORS", {})
-        forget_models()
-        found = bench(find, Local("tiny", str(tiny_base)), tmp_path / "bench", max_new_tokens=4)
-    forget_models()
-    assert (found["answered"], found["cut"]) == (6, 6)
-    assert found["model"]["kind"] == "checkpoint"
-    assert found["tokens"]["answer"] == 24
-
-
-def test_a_study_without_an_evaluation_set_is_told_to_run(tmp_path: Path) -> None:
-    for offset, name in enumerate(NAMES):
-        write_dataset(tmp_path, name, offset=offset)
-    study = revolion.load(write_study(tmp_path))
-    with pytest.raises(SettingsError, match="no refined evaluation set yet; 'revolion run'"):
-        of_study(study, tmp_path / "run")
-    with pytest.raises(SettingsError, match="its models: none before its data are split"):
-        tuned(study, tmp_path / "run", "apple")
