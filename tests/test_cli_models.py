@@ -39,6 +39,12 @@ def test_two_benches_and_their_difference(revolion: Command, ran: Path, tmp_path
     for text in ("HTTP 400: it is", "MQ of a [b]", "apple", "mean", "prompt tokens", "bleu:coco"):
         assert text in done.out
     assert done.err == f"answers and summary: {second}\n"
+    other = revolion("bench", ran, "--tuned", "arm-full-0", "--to", first, "--meteor", "exact+stem")
+    assert other.code == 0
+    refused = revolion("compare", first, second)
+    assert (refused.code, refused.out) == (2, "")
+    assert "were scored by different metrics" in refused.err
+    revolion("bench", ran, "--tuned", "arm-full-0", "--to", first)
     found = json.loads(revolion("compare", first, second, "--json").out)
     assert found["names"] == {"first": "arm-full-0", "second": "a [b]"}
     assert found["overall"]["left_out"] == failed

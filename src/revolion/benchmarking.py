@@ -37,19 +37,20 @@ def bench(
     to: Path,
     *,
     max_new_tokens: int | None = None,
+    meteor: str | None = None,
     watch: Watcher = lambda _: None,
 ) -> dict[str, Any]:
     """Let a candidate answer an evaluation set; the summary.
 
     Arguments: ``find`` gives the evaluation set, and may keep what it needs below the folder's
-    store; ``to`` the folder, new or of an interrupted bench of the same; ``max_new_tokens`` in
-    place of the study's. Raises SettingsError where the folder is another bench's, InterruptedRun
-    after Ctrl-C, ModelError where the candidate can't be asked or gave no answer at all, StoreError
-    where the folder is in use or the disk refuses, and what ``find`` raises.
+    store; ``to`` the folder, new or of an interrupted bench of the same; ``max_new_tokens`` and
+    ``meteor`` in place of the study's. Raises SettingsError where the folder is another bench's,
+    InterruptedRun after Ctrl-C, ModelError where the candidate can't be asked or gave no answer at
+    all, StoreError where the folder is in use or the disk refuses, and what ``find`` raises.
     """
     store = Store(to)
     with store.locked(), pipeline.stoppable(store):
-        evaluation = find(store).limited(max_new_tokens)
+        evaluation = find(store).changed(max_new_tokens, meteor)
         metrics.prepare(evaluation.study.metrics.meteor)
         manifest = _manifest(evaluation, candidate)
         _require_same(to, manifest)

@@ -40,12 +40,15 @@ class Evaluation:
         for sample in SampleTable(self.tables[dataset], self.roots):
             yield from sample.questions()
 
-    def limited(self, max_new_tokens: int | None) -> Evaluation:
-        """The same with another limit on an answer's length; None changes nothing."""
-        if max_new_tokens is None:
-            return self
-        answering = self.study.answering.model_copy(update={"max_new_tokens": max_new_tokens})
-        return replace(self, study=self.study.model_copy(update={"answering": answering}))
+    def changed(self, max_new_tokens: int | None, meteor: str | None) -> Evaluation:
+        """The same with another limit on answers or kind of METEOR; None leaves the study's."""
+        answering, metrics = self.study.answering, self.study.metrics
+        if max_new_tokens is not None:
+            answering = answering.model_copy(update={"max_new_tokens": max_new_tokens})
+        if meteor is not None:
+            metrics = metrics.model_copy(update={"meteor": meteor})
+        sections = {"answering": answering, "metrics": metrics}
+        return replace(self, study=self.study.model_copy(update=sections))
 
     def keys(self) -> list[Key]:
         """The names of all questions, in the order of the tables."""

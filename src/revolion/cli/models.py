@@ -52,6 +52,9 @@ def bench(
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="longest answer; default: the study's, or 256")
     ] = None,
+    meteor: Annotated[
+        str | None, typer.Option(help="full | exact+stem; default: the study's, or full")
+    ] = None,
     key_env: Annotated[
         str, typer.Option(help="environment variable that holds the server's key")
     ] = KEY,
@@ -92,7 +95,9 @@ def bench(
         candidate = _local(checkpoint, tuned, study or evaluation, None if own else run)
     with bars() as watch:
         find = _finder(evaluation, run, images, format, watch)
-        found = benchmarking.bench(find, candidate, to, max_new_tokens=max_new_tokens, watch=watch)
+        found = benchmarking.bench(
+            find, candidate, to, max_new_tokens=max_new_tokens, meteor=meteor, watch=watch
+        )
     print_json(found) if as_json else show(benched(found))
     say(f"answers and summary: {to}")
 
