@@ -14,7 +14,14 @@ from revolion import formats
 from revolion.errors import DataError
 from revolion.samples import Reject, Sample
 
-PNG = b"\x89PNG\r\n\x1a\nnot looked at"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
+)
+"""One red pixel."""
+GIF = b"GIF89a\1\0\1\0\x80\0\0\xff\xfb\xef\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+"""One pale pixel, whose base64 differs between its two alphabets."""
+
 BASE64 = base64.b64encode(PNG).decode()
 URL = f"data:image/png;base64,{BASE64}"
 
@@ -49,7 +56,7 @@ MIMICIT: dict[str, Any] = {
         "LA_2": {"instruction": "R", "answer": "B", "image_ids": ["I2", "I1"], "rel_ins_ids": []},
     },
 }
-IMAGES = {"I1": BASE64, "I2": base64.urlsafe_b64encode(b"\xff\xfe\xfd").decode()}
+IMAGES = {"I1": BASE64, "I2": base64.urlsafe_b64encode(GIF).decode()}
 
 GOLDEN: dict[str, list[str]] = {
     "llava": [json.dumps([LLAVA, LLAVA]), lines(LLAVA, LLAVA)],

@@ -138,7 +138,7 @@ values = st.none() | st.booleans() | words | st.integers(-(2**60), 2**60) | st.l
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(names, values, max_size=4), st.sampled_from(WRITTEN))
 def test_a_field_arrives_or_is_told(fields: dict[str, Any], layout: str) -> None:
-    taken = ("id", "image", "images", "system", "conversations", "video", "messages")
+    taken = ("id", "image", "images", "image_id", "system", "conversations", "video", "messages")
     fields = {name: value for name, value in fields.items() if name not in taken}
     with tempfile.TemporaryDirectory() as folder:
         file, there = Path(folder) / "x.json", Path(folder) / name_of(layout)
@@ -235,7 +235,7 @@ def test_whatever_is_read_is_written(tmp_path: Path, layout: str, target: str) -
 @pytest.mark.parametrize(
     ("name", "target", "message"),
     [
-        ("o.json", "lava", "unknown format 'lava'; formats: llava, messages"),
+        ("o.json", "lava", "unknown format 'lava'; formats: llava, onevision, messages"),
         ("o.json", "lrv", "format 'lrv' is read, not written; written are llava, messages, flat"),
         ("o.csv", "flat", "o.csv: 'flat' is written to a file that ends in .json or .jsonl"),
         ("o.json", "cauldron", "'cauldron' is written to a file that ends in .parquet"),

@@ -74,6 +74,3 @@ def test_dialects_of_llava(tmp_path: Path, name: str) -> None:
     else:
         assert isinstance(found, Reject)
         assert reason in found.reason
-
-
-# Any bytes

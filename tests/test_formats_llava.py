@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from revolion import formats
 from revolion.errors import DataError, SettingsError, StoreError
 from revolion.formats import json_rows, json_text, llava
+from revolion.formats.reading import OTHER_MEDIA
 from revolion.samples import Reject, Sample, Turn
 
 from .llava_rows import DIALECTS, LINE, PAIR, ROW, SYSTEM, TEXT, only, read, stored
@@ -117,7 +118,7 @@ values = st.recursive(
     max_leaves=5,
 )
 others = st.dictionaries(
-    texts.filter(lambda key: key not in ("id", "image", "images", "conversations")),
+    texts.filter(lambda key: key not in ("id", "image", "images", "conversations", *OTHER_MEDIA)),
     values,
     max_size=2,
 )
@@ -320,7 +321,7 @@ def test_reading_by_name_of_the_format(path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.json: can't be read: No such file"):
         read(tmp_path / "nowhere.json")
-    with pytest.raises(DataError, match="is a folder; name the annotation file"):
+    with pytest.raises(DataError, match=r"holds no file that ends in \.json, \.jsonl$"):
         read(tmp_path)
     with pytest.raises(DataError, match=r"holds no file that ends in \.json, \.jsonl, \.parquet"):
         formats.detect(tmp_path)

@@ -23,14 +23,13 @@ from revolion.formats.reading import (
     conversation_of,
     kind,
     object_of,
+    path_of,
     read_each,
     sample_of,
 )
 from revolion.samples import ImageRef, Reject, Sample
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
-
-_OTHER_MEDIA = ("images", "video", "videos", "audio", "audios", "pcl")
 
 
 def detect(path: Path) -> bool:
@@ -64,9 +63,8 @@ def write(samples: Iterable[Sample], path: Path, style: Style = Style()) -> None
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    for media in _OTHER_MEDIA:
-        if row.get(media):
-            raise Unreadable(media, f"'{media}' can't be read; images belong in 'image'")
+    if row.get("images"):
+        raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     images = [ImageRef(path) for path in _image_paths(row.get("image"))]
     sample = sample_of(
         dataset,
@@ -87,8 +85,7 @@ def _image_paths(value: Any) -> list[str]:
         field = f"image[{position}]" if isinstance(value, list) else "image"
         if not isinstance(path, str):
             raise Unreadable(field, f"must be a path or a list of paths, found {kind(path)}")
-        if not path.strip():
-            raise Unreadable(field, "an empty path among the images")
+        path_of(path, field)
     return paths
 
 

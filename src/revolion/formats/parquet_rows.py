@@ -49,6 +49,17 @@ def rows(path: Path) -> Iterator[Row]:
                     yield Row(next(numbers), row)
 
 
+def first_rows(file: Path, wanted: Collection[str]) -> list[dict[str, Any]]:
+    """The first rows of a Parquet file, of these columns where it has them, to tell a layout by.
+
+    Raises DataError for a file that is broken.
+    """
+    with _explained(file):
+        table = pl.scan_parquet(file, glob=False)
+        there = [name for name in table.collect_schema().names() if name in wanted]
+        return [filled(row) for row in table.select(there).head(_BATCH).collect().to_dicts()]
+
+
 def columns(path: Path) -> dict[str, pl.DataType]:
     """The columns of a source's first file and their types; only its footer is read.
 
@@ -74,7 +85,14 @@ def others(row: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     Times and decimals become text, bytes base64.
     """
     left = {key: value for key, value in row.items() if key not in known and value is not None}
-    return {key: _plain(value) for key, value in left.items()}
+    return {key: plain(value) for key, value in left.items()}
+
+
+def filled(value: Any) -> Any:
+    """A value without the empty fields of its objects: a column's type gives all to each row."""
+    if isinstance(value, dict):
+        return {key: filled(one) for key, one in value.items() if one is not None}
+    return [filled(one) for one in value] if isinstance(value, list) else value
 
 
 def left_over(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,13 +172,14 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value in words of JSON: times and decimals become text, bytes base64."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return str(value)
