@@ -152,7 +152,7 @@ def _head(path: Path) -> bytes:
 
 
 def _is_json(head: bytes) -> bool:
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
     return not start or start.startswith((b"[", b"{")) or head.startswith(_UTF16)
 
 

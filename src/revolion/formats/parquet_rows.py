@@ -33,6 +33,7 @@ _LEFT: dict[str, type | tuple[type, ...]] = {"id": (int, str), "system": str, "e
 _BATCH = 32  # rows that are decoded into Python values together
 _ROW_GROUP = 256  # rows; at 100 kB an image that is 25 MB, and it shows in the bytes
 _MAGIC = b"PAR1"
+_AGAIN = "Fetch it again, whole"
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -44,9 +45,14 @@ def rows(path: Path) -> Iterator[Row]:
     for file in files(path, (".parquet",)):
         with _explained(file):
             table = pl.scan_parquet(file, glob=False)
+            there = int(table.select(pl.len()).collect().item())
             for batch in table.collect_batches(chunk_size=_BATCH, maintain_order=True):
+                there -= len(batch)
                 for row in batch.iter_rows(named=True, buffer_size=1):
                     yield Row(next(numbers), row)
+            if there:  # polars ends in silence where one of its threads panics
+                problem = f"broken Parquet file: {there} rows can't be decoded"
+                raise DataError(f"{problem}. {_AGAIN}", file)
 
 
 def first_rows(file: Path, wanted: Collection[str]) -> list[dict[str, Any]]:
@@ -164,7 +170,7 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        problem = f"broken Parquet file: {_first_line(error)}. Fetch it again, whole"
+        problem = f"broken Parquet file: {_first_line(error)}. {_AGAIN}"
         raise DataError(problem, file) from error
 
 
