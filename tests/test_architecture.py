@@ -93,6 +93,7 @@ FLOORS: dict[str, int] = {
     "intake": 5,
     "answering": 4,
     "refining": 4,
+    "refined": 7,
     # 5 to 8: each reads what the floor below has left
     "parts": 6,
     "formats.cauldron": 5,
