@@ -258,7 +258,7 @@ def test_broken_bytes_do_not_move_on(tmp_path: Path, target: str) -> None:
     rows = [
         {"images": [image(data, "a.png")], "texts": [text("<image>Q", str(number))]}
         for number, data in enumerate(
-            (layouts.PNG, layouts.PNG[:-20], b"no image", b"", layouts.PNG)
+            (layouts.PNG, layouts.PNG[:-24], b"no image", b"", layouts.PNG)
         )
     ]
     file = tmp_path / "x.parquet"
