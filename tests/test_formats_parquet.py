@@ -32,6 +32,7 @@ from .parquet_tables import (
     stored,
     text,
 )
+from .strategies import is_path
 
 
 @pytest.fixture
@@ -224,7 +225,7 @@ extras = st.dictionaries(
     values | st.lists(numbers, max_size=2),
     max_size=3,
 )
-names = words.filter(lambda one: one.strip() != "")
+names = words.filter(is_path)
 images = st.builds(ImageRef, names) | st.builds(
     lambda path, data: ImageRef(path, data=data), names | st.just("image 1"), st.binary(max_size=9)
 )

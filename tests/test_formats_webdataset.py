@@ -21,6 +21,8 @@ from revolion.formats import tar_rows, webdataset
 from revolion.formats.captions import PROMPT
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
+from .strategies import is_further
+
 TALK = [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"}]
 ASKED = {"question": "Q", "answer": "A"}
 
@@ -311,7 +313,9 @@ images = st.builds(
 @st.composite
 def samples(draw: st.DrawFn, row: int) -> Sample:
     extra = draw(
-        st.dictionaries(fields | words.filter(lambda one: one != "id"), values, max_size=3)
+        st.dictionaries(
+            fields | words.filter(lambda one: one != "id" and is_further(one)), values, max_size=3
+        )
     )
     return Sample(
         "set",

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from revolion.errors import DataError
 from revolion.formats.json_rows import first_rows, rows
 from revolion.formats.json_style import LINES, Style, style_of, write_rows
 from revolion.formats.reading import (
@@ -56,9 +57,18 @@ def write(samples: Iterable[Sample], path: Path, style: Style = Style()) -> None
     """Write samples as LLaVA rows; the file is there whole or not at all.
 
     Arguments: ``style`` the layout; ``style_of(source)`` for that of another file. Raises
-    StoreError if the disk refuses, DataError for text that UTF-8 can't hold.
+    StoreError if the disk refuses, DataError for text that UTF-8 can't hold or an image of bytes.
     """
-    write_rows((_row(sample) for sample in samples), path, style)
+    write_rows((_row(sample) for sample in _by_path(samples, path)), path, style)
+
+
+def _by_path(samples: Iterable[Sample], path: Path) -> Iterator[Sample]:
+    for at, sample in enumerate(samples):
+        for image in sample.images:
+            if image.data is not None:
+                problem = f"'{image.path[:200]}' is held as bytes, and this layout names files"
+                raise DataError(f"{problem}; `revolion convert` makes them", path, at, "image")
+        yield sample
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
