@@ -2,9 +2,9 @@
 
     python bench/memory.py FOLDER [GB = 2]
 
-Writes a JSON array of so many gigabytes into FOLDER, and as much again as 100 shards of Parquet with
-images in them, if they are not there; reads each in a process of its own and prints rows, seconds
-and the most memory that the process held.
+Writes a JSON array of so many gigabytes into FOLDER, and as much again as 100 shards of Parquet
+with images in them, if they are not there; reads each in a process of its own and prints rows,
+seconds and the most memory that the process held.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import tarfile
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def golden() -> dict[str, list[bytes]]:
         "messages": [
             parquet(WITH_PARTS, {"messages": asked, "images": [image(PNG, "a.png")],
                                  "licence": "CC0"}, {"messages": asked, "images": [image(GIF)]}),
-            parquet(WITH_TEXTS, {"messages": plain, "images": ["a.jpg"]}),
+            parquet(WITH_TEXTS, {"messages": plain, "images": ["a.jpg"], "made": date(2026, 1, 2)}),
         ],
         "flat": [
             parquet(TABLE, {"id": 1, "image": image(PNG), "question": "Q", "answer": "A"},

@@ -152,6 +152,10 @@ def test_messages_in_parquet(tmp_path: Path) -> None:
     assert second.images == (ImageRef("row 1 image 0", data=GIF),)
     assert first.turns == second.turns == (Turn("<image>What?", "A"),)
     assert first.extra == {"messages": {"row": {"licence": "CC0"}}}
+    (tmp_path / "y.parquet").write_bytes(binary_layouts.golden()["messages"][1])
+    assert only(tmp_path / "y.parquet", "messages").extra["messages"]["row"] == {
+        "made": "2026-01-02"
+    }
     messages.write([first, second], tmp_path / "copy.jsonl")
     copied = [one for one in read(tmp_path / "copy.jsonl") if isinstance(one, Sample)]
     assert [one.turns for one in copied] == [first.turns, second.turns]
