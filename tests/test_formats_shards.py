@@ -152,6 +152,7 @@ def test_messages_in_parquet(tmp_path: Path) -> None:
     assert second.images == (ImageRef("row 1 image 0", data=GIF),)
     assert first.turns == second.turns == (Turn("<image>What?", "A"),)
     assert first.extra == {"messages": {"row": {"licence": "CC0"}}}
+    assert second.extra == {}  # an empty cell is the same as none
     (tmp_path / "y.parquet").write_bytes(binary_layouts.golden()["messages"][1])
     assert only(tmp_path / "y.parquet", "messages").extra["messages"]["row"] == {
         "made": "2026-01-02"
