@@ -15,7 +15,8 @@ from revolion.digests import digest, digest_of_names
 from revolion.errors import SettingsError
 from revolion.ledger import Key
 from revolion.pipeline import Watcher
-from revolion.refining import SELECTION, kept
+from revolion.refined import kept
+from revolion.refining import SELECTION
 from revolion.samples import Question
 from revolion.settings import DatasetSettings, Study
 from revolion.store import Store

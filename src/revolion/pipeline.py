@@ -118,7 +118,9 @@ def intake_units(study: Study) -> list[Unit]:
 
     Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
     """
-    sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
+    sources = {
+        dataset.name: source_digest(dataset.path, dataset.format) for dataset in study.datasets
+    }
     return plan.intake(study, sources)
 
 
