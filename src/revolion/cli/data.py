@@ -10,12 +10,7 @@ import typer
 from revolion.cli.console import AsJson, app, example, finish, print_json, say, show
 
 
-@app.command(
-    epilog=example(
-        "revolion inspect data/llava.json --images data/images",
-        "revolion inspect mix.json --images coco/=/data/coco --images gqa/=/data/gqa --all",
-    )
-)
+@app.command(epilog=example("revolion inspect mix.json more.jsonl --images coco/=/data/coco --all"))
 def inspect(
     data: Annotated[
         list[Path], typer.Argument(metavar="DATA", help="files, folders of shards or patterns")
