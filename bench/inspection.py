@@ -67,18 +67,19 @@ def write(folder: Path, rows: int, images: int) -> Path:
     return path
 
 
-def measured(command: list[str]) -> tuple[float, int]:
-    """Seconds and peak bytes of a command, which has to end well."""
+def measured(command: list[str]) -> tuple[float, float, int]:
+    """Seconds, seconds of processors and peak bytes of a command, which has to end well."""
     code = (
         "import resource, subprocess, sys, time; start = time.monotonic();"
         "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
-        "print(time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN);"
+        "print(time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss)"
     )
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    seconds, kilobytes = done.stdout.split()
-    return float(seconds), int(kilobytes) * 1024
+    seconds, worked, kilobytes = done.stdout.split()
+    return float(seconds), float(worked), int(kilobytes) * 1024
 
 
 def main() -> None:
@@ -103,9 +104,10 @@ def main() -> None:
                 "--json",
             ]
             command += words.split()
-        seconds, peak = measured(command)
-        peer = peer or seconds
-        print(f"{name:<14} {seconds:7.1f} s {seconds / peer:7.1f} x  {peak / 1e6:7,.0f} MB")
+        seconds, worked, peak = measured(command)
+        peer = peer or worked
+        times = f"{seconds:7.1f} s {worked:7.1f} s of processors {worked / peer:7.1f} x"
+        print(f"{name:<14} {times} {peak / 1e6:7,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

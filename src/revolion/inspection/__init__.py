@@ -33,7 +33,7 @@ ROWS = 2000
 """Rows that are looked at unless all are asked for."""
 
 _BATCH = 1024  # rows
-_HELD = 1 << 26  # bytes of images in a batch
+_HELD = 1 << 26  # bytes of images and texts in a batch
 _MOST_LICENCES = 20  # different ones in the rows
 
 
@@ -137,13 +137,18 @@ def _batches(found: Iterable[Sample | Reject]) -> Iterator[list[Sample | Reject]
     held = 0
     for one in found:
         batch.append(one)
-        if isinstance(one, Sample):
-            held += sum(len(image.data or b"") for image in one.images)
+        held += _size(one) if isinstance(one, Sample) else 0
         if len(batch) == _BATCH or held > _HELD:
             yield batch
             batch, held = [], 0
     if batch:
         yield batch
+
+
+def _size(sample: Sample) -> int:
+    """About how many bytes a sample holds."""
+    texts = sum(len(turn.instruction) + len(turn.response) for turn in sample.turns)
+    return texts + sum(len(image.data or b"") for image in sample.images)
 
 
 class _Inspection:
