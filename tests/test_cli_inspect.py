@@ -104,3 +104,11 @@ def test_what_a_narrow_look_says_of_the_rest(revolion: Command, apple: Path) -> 
 def test_the_default_is_that_of_the_library() -> None:
     # Written twice, for the command must not load what the library needs.
     assert python_inspect.signature(data.inspect).parameters["rows"].default == ROWS
+
+
+def test_long_lists_are_cut(revolion: Command, tmp_path: Path) -> None:
+    said = [{"from": "human", "value": "What?"}, {"from": "gpt", "value": "A cat."}]
+    rows = [{"image": [f"{at}.png"] * at, "conversations": said} for at in range(11)]
+    (tmp_path / "many.json").write_text(json.dumps(rows))
+    shown = revolion("inspect", tmp_path / "many.json").out
+    assert "1 with 6, 1 with 7 and 3 more" in shown

@@ -6,7 +6,7 @@ shown as escapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -17,6 +17,7 @@ from rich.text import Text
 from revolion.report.terminal import facts, number
 
 _BAR = 30  # characters of the longest bar
+_MOST = 8  # languages, or numbers of images, that are listed
 _QUANTILES = {"min": "shortest", "p5": "5 %", "p25": "25 %", "median": "median", "p75": "75 %"}
 _QUANTILES |= {"p95": "95 %", "max": "longest", "mean": "mean"}
 _REPEATED = {
@@ -48,14 +49,14 @@ def inspection(found: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _sizes(found: Mapping[str, Any]) -> dict[str, str]:
     files = "1 file" if found["files"] == 1 else f"{found['files']:,} files"
     images = found["images"]
-    per_sample = ", ".join(f"{rows:,} with {n}" for n, rows in images["per_sample"].items())
+    per_sample = [f"{rows:,} with {n}" for n, rows in images["per_sample"].items()]
     return {
         "layout": f"{found['format']}, {files} of {_bytes(found['bytes'])}",
         "looked at": _extent(found),
         "samples": f"{found['samples']:,}; {found['rejected']:,} rows can't be used",
         "turns": number(found["turns"]),
         "images": f"{images['distinct']:,} distinct, named {images['named']:,} times",
-        "per row": per_sample,
+        "per row": _listed(per_sample),
         "text only": f"{found['text_only']:,} rows",
         "responses": _quantiles(found["responses"]["characters"]),
         "languages": _shares(found["languages"]),
@@ -80,7 +81,12 @@ def _licence(stated: Mapping[str, Any]) -> str:
 
 def _shares(languages: Mapping[str, int]) -> str:
     responses = sum(languages.values())
-    return ", ".join(f"{code} {_percent(n / responses)}" for code, n in languages.items())
+    return _listed([f"{code} {_percent(n / responses)}" for code, n in languages.items()])
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _MOST:,} more" if len(parts) > _MOST else ""
+    return ", ".join(parts[:_MOST]) + more
 
 
 def _quantiles(characters: Mapping[str, float]) -> str:
@@ -139,7 +145,7 @@ def _rejects(rejects: Mapping[str, Any]) -> Table:
     return table
 
 
-def _examples(examples: list[Mapping[str, Any]]) -> Table:
+def _examples(examples: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="what it looks like", title_justify="left", show_lines=True)
     table.add_column("row", justify="right")
     for column in ("images", "instruction", "response"):
@@ -150,7 +156,7 @@ def _examples(examples: list[Mapping[str, Any]]) -> Table:
             words = (Text(_visible(turn[name])) for name in ("instruction", "response"))
             table.add_row(*((number(sample["row"]), images) if at == 0 else ("", "")), *words)
         if sample["more_turns"]:
-            table.add_row("", "", f"and {sample['more_turns']:,} more turns", "")
+            table.add_row("", "", f"and {sample['more_turns']:,} more", "")
     return table
 
 
