@@ -15,6 +15,7 @@ from PIL import Image
 
 from revolion import taken
 from revolion.errors import DataError, SettingsError
+from revolion.formats.json_rows import rows_per_byte
 from revolion.formats.parquet_rows import IMAGE
 from revolion.formats.sizes import size_of
 from revolion.inspection import ROWS, allowed, inspect, inspect_each
@@ -200,8 +201,15 @@ def test_sizes(tmp_path: Path, write: Callable[[Path, int], None], layout: str, 
     assert (size.files, size.bytes) == (len(files), sum(file.stat().st_size for file in files))
     assert size.exact == (write is parquet)
     assert size.rows == pytest.approx(rows, rel=0.02 if write is not pack else 0.3)
-    if write in (lines, under_a_key) and rows == 40:
-        assert size.rows == rows, "a head that is the whole file is no estimate"
+
+
+@pytest.mark.parametrize(("write", "key"), [(lines, None), (under_a_key, "annotations")])
+def test_a_head_that_is_the_whole_file_is_no_estimate(
+    tmp_path: Path, write: Callable[[Path, int], None], key: str | None
+) -> None:
+    write(tmp_path, 40)
+    (file,) = tmp_path.iterdir()
+    assert rows_per_byte(file, key) * file.stat().st_size == pytest.approx(40)
 
 
 def test_images_that_are_nowhere_are_told_and_texts_are_counted_all_the_same(
