@@ -72,6 +72,12 @@ FLOORS: dict[str, int] = {
     "metrics.meteor": 3,
     "roots": 3,
     "taken": 4,
+    "inspection.languages": 1,
+    "inspection.examples": 2,
+    "inspection.licences": 2,
+    "inspection.tallies": 5,
+    "inspection.images": 6,
+    "inspection.texts": 6,
     "formats.json_style": 3,
     "formats.parquet_rows": 3,
     "formats.tar_rows": 3,
@@ -80,6 +86,7 @@ FLOORS: dict[str, int] = {
     "models.fake": 3,
     "models.training": 3,
     "report.overview": 3,
+    "report.inspection": 3,
     "demo.abilities": 3,
     # 4: implementations, and the stages that need no other stage
     "formats.llava": 4,
@@ -92,6 +99,7 @@ FLOORS: dict[str, int] = {
     "formats.lrv": 4,
     "formats.flat": 5,
     "formats.cells": 4,
+    "formats.sizes": 4,
     "formats.webdataset": 4,
     "models.hf": 4,
     "demo.easel": 4,
@@ -124,6 +132,7 @@ FLOORS: dict[str, int] = {
     "running": 10,
     "surveying": 10,
     "evaluations": 10,
+    "inspection": 10,
     "report.progress": 10,
     "machine": 10,
     # 11 to 15: the doors
@@ -146,7 +155,7 @@ A name that a table holds as text (`FORMATS`, `MODELS`, `BACKENDS`, `STAGES`) is
 how a contract on a low floor reaches its implementations.
 """
 
-HEAVY = ("torch", "transformers", "ray", "PIL", "polars", "numpy", "matplotlib")
+HEAVY = ("torch", "transformers", "ray", "PIL", "polars", "numpy", "matplotlib", "py3langid")
 
 
 def files() -> dict[str, Path]:

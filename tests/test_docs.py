@@ -25,6 +25,7 @@ from revolion.benchmarking import bench
 from revolion.cli import console
 from revolion.evaluations import of_study
 from revolion.formats import FORMATS
+from revolion.inspection import inspect
 from revolion.models.trainable import PROJECTORS
 from revolion.settings import DatasetSettings, Section, Study
 from revolion.studyfile import load
@@ -262,6 +263,16 @@ def test_the_bench_page_has_every_column_and_key(make_study: StudyMaker, tmp_pat
     require_columns(section(page, "### `summary.json`"), list(summary))
     for name in (path.name for path in to.iterdir() if path.name[0] != "."):
         assert f"`{name}`" in section(page, "## The folder"), name
+
+
+def test_the_inspect_page_has_every_key(in_folder: Path) -> None:
+    table = section(TEXTS["docs/inspect.md"], "## What is told").split("\n\n")
+    rows = re.findall(r"^\| (`[^|]+`) \|", "\n".join(table), re.MULTILINE)
+    keys = {span for row in rows for span in re.findall(r"`(\w+)`", row)}
+    found = inspect(in_folder / "data/detail.json")
+    repeated = found["duplicates"].keys()
+    assert keys - repeated == found.keys() - repeated
+    assert repeated <= keys
 
 
 def test_the_run_page_has_every_stage_and_exit_code() -> None:

@@ -188,7 +188,7 @@ class _Conversion:
     def _require_usable(self, data: bytes) -> None:
         name = sha256(data).hexdigest()
         if name not in self._verdicts:
-            self._verdicts[name] = check_bytes(data, ImageSettings().max_pixels).verdict
+            self._verdicts[name] = check_bytes(name, data, ImageSettings().max_pixels).verdict
         if not usable(verdict := self._verdicts[name]):
             raise ImageError(f"image {verdict}", "bytes in the source")
 

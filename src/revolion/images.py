@@ -128,26 +128,25 @@ def check(root: Path, path: str, max_pixels: int) -> ImageRecord:
     try:
         with _opened(root, path) as (file, status):
             known = replace(known, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
-            known = _looked_at(file, known, max_pixels)
+            known = _examined(known, file, max_pixels)
     except _Refused as refused:
         return replace(known, verdict=refused.verdict, reason=refused.reason)
-    suffix = Path(path).suffix.lower()
-    if usable(known.verdict) and suffix and suffix not in SUFFIXES[str(known.kind)]:
-        reason = f"named {suffix}, but is {known.kind}"
-        return replace(known, verdict="wrong_extension", reason=reason)
+    kind, suffix = known.kind, Path(path).suffix.lower()
+    if known.verdict == "ok" and kind is not None and suffix and suffix not in SUFFIXES[kind]:
+        return replace(known, verdict="wrong_extension", reason=f"named {suffix}, but is {kind}")
     return known
 
 
-def check_bytes(data: bytes, max_pixels: int) -> ImageRecord:
-    """`check` for an image that is at hand as bytes, whose name says nothing."""
-    known = ImageRecord("", "ok", bytes=len(data))
+def check_bytes(name: str, data: bytes, max_pixels: int) -> ImageRecord:
+    """`check` for an image whose bytes are at hand; what it is called tells nothing."""
+    known = ImageRecord(name, "ok", bytes=len(data))
     if not data:
-        return replace(known, verdict="empty", reason="the image has no bytes")
-    return _looked_at(io.BytesIO(data), known, max_pixels)
+        return replace(known, verdict="empty", reason="the file has no bytes")
+    return _examined(known, io.BytesIO(data), max_pixels)
 
 
-def _looked_at(file: IO[bytes], known: ImageRecord, max_pixels: int) -> ImageRecord:
-    """The record with all that the bytes tell."""
+def _examined(known: ImageRecord, file: IO[bytes], max_pixels: int) -> ImageRecord:
+    """The record with what the file's content tells."""
     known = replace(known, sha256=_sha256(file))
     try:
         with _pillow.strict(max_pixels):

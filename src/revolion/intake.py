@@ -29,7 +29,7 @@ from revolion.errors import DataError, ImageError
 from revolion.formats.captions import Instructions
 from revolion.formats.files import files, folder_of, is_pattern
 from revolion.images import ImageRecord, check_all, usable
-from revolion.roots import ImageRoots, store_image
+from revolion.roots import ImageRoots, OneKind, store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.store import write_atomically
 from revolion.tables import SCHEMA, to_table, write_table
@@ -120,7 +120,7 @@ class _Intake:
         self._policy, self._progress = policy, progress
         self._max_pixels, self._threads = max_pixels, threads
         self._rows = 0
-        self._embedded: bool | None = None  # not known before the first image
+        self._kind = OneKind()
         self._tables = [pl.DataFrame(schema=SCHEMA)]
         self._rejects: list[Reject] = []
         self._records: dict[str, ImageRecord] = {}
@@ -138,7 +138,7 @@ class _Intake:
                 self._rejects.append(one)
             elif chosen is None or one.row in chosen:
                 try:
-                    self._require_one_kind(one.images)
+                    self._kind.require(one.images)
                     yield replace(one, images=tuple(map(self._placed, one.images)))
                 except ImageError as error:
                     if self._policy == "fail":
@@ -189,26 +189,12 @@ class _Intake:
         write_table(_frame(rejects, REJECT_SCHEMA), folder / REJECTS)
         facts = {
             "format": layout,
-            "embedded": bool(self._embedded),
+            "embedded": bool(self._kind.embedded),
             "rows": self._rows,
             "samples": len(samples),
             "content": digest_of_file(folder / SAMPLES),
         }
         write_atomically(folder / FACTS, json.dumps(facts).encode())
-
-    def _require_one_kind(self, images: Iterable[ImageRef]) -> None:
-        """Raise ImageError for an image that lies elsewhere than the data set's first one."""
-        for image in images:
-            embedded = image.data is not None
-            if self._embedded is None:
-                self._embedded = embedded
-            if embedded != self._embedded:
-                there = ("files", "bytes in the source")
-                raise ImageError(
-                    f"the data set's first image is among {there[self._embedded]}, this one among"
-                    f" {there[embedded]}; make them two data sets",
-                    image.path[:200],
-                )
 
     def _placed(self, image: ImageRef) -> ImageRef:
         """The image below the one root that the data set has from now on. Raises ImageError."""
@@ -218,7 +204,7 @@ class _Intake:
 
     @property
     def _root(self) -> Path:
-        return self._folder / EMBEDDED if self._embedded else self._roots.base
+        return self._folder / EMBEDDED if self._kind.embedded else self._roots.base
 
     def _check(self, shown: Mapping[str, int]) -> None:
         new = [path for path in shown if path not in self._records]
@@ -237,7 +223,7 @@ class _Intake:
             f"{image.verdict}: {image.reason}. Repair it, or set `images.policy: skip` to set the"
             " samples with such images aside"
         )
-        if self._embedded:  # its file is named by a digest, which nobody knows
+        if self._kind.embedded:  # its file is named by a digest, which nobody knows
             return ImageError(problem, self._source, row, "image")
         return ImageError(problem, self._root / image.path.replace("\0", "?"))
 

@@ -88,19 +88,21 @@ def overlaps(held: Mapping[str, Holdings], near: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _texts(samples: pl.DataFrame) -> pl.Series:
-    """The turns' texts as hashes, whatever their case, white space, Unicode form and image tags."""
-    turns = samples["turns"].explode().struct.unnest()
-    plain = (
-        pl.concat_str("instruction", pl.lit("\0"), "response")
-        .str.replace_all("<image>", " ", literal=True)
+def plain(texts: pl.Expr) -> pl.Expr:
+    """Texts as they are compared: case, white space, Unicode form and image tags don't count."""
+    return (
+        texts.str.replace_all("<image>", " ", literal=True)
         .str.normalize("NFC")
         .str.to_lowercase()
         .str.replace_all(r"\s+", " ")
-        .str.replace_all(" ?\0 ?", "\0")
         .str.strip_chars()
     )
-    return turns.select(plain.hash()).to_series().unique()
+
+
+def _texts(samples: pl.DataFrame) -> pl.Series:
+    turns = samples["turns"].explode().struct.unnest()
+    texts = pl.concat_str(plain(pl.col("instruction")), pl.lit("\0"), plain(pl.col("response")))
+    return turns.select(texts.hash()).to_series().unique()
 
 
 def _shared(one: pl.Series, other: pl.Series) -> int:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from revolion.errors import ImageError
+from revolion.errors import ImageError, SettingsError
 from revolion.images import resolve
+from revolion.samples import ImageRef
 from revolion.store import write_atomically
 
 _BEGINNINGS = {
@@ -66,6 +67,46 @@ class ImageRoots:
         folder, rest = self.folders[beginning], path[len(beginning) :].lstrip("/")
         resolve(folder, rest)
         return os.path.relpath(os.path.normpath(folder / rest), self.base)
+
+
+class OneKind:
+    """Holds a data set's images to one kind: all files, or all bytes in the source."""
+
+    def __init__(self) -> None:
+        self.embedded: bool | None = None
+        """Whether they are bytes in the source; not known before the first."""
+
+    def require(self, images: Iterable[ImageRef]) -> None:
+        """Raise ImageError for an image that lies elsewhere than the data set's first one."""
+        for image in images:
+            embedded = image.data is not None
+            if self.embedded is None:
+                self.embedded = embedded
+            if embedded != self.embedded:
+                there = ("files", "bytes in the source")
+                raise ImageError(
+                    f"the data set's first image is among {there[self.embedded]}, this one among"
+                    f" {there[embedded]}; make them two data sets",
+                    image.path[:200],
+                )
+
+
+def roots_of(given: Sequence[str]) -> Path | dict[str, Path] | None:
+    """Image roots as a command takes them: a folder, or ``BEGINNING=FOLDER`` for each root.
+
+    None where nothing is given. Raises SettingsError for two folders of one beginning.
+    """
+    roots: dict[str, Path] = {}
+    for text in given:
+        start, mark, folder = text.partition("=")
+        if not mark or Path(text).is_dir():
+            start, folder = "", text
+        if start in roots:
+            what = f"for paths that begin with '{start}'" if start else "for all paths"
+            cure = "give BEGINNING=FOLDER for each root, as in coco/=/data/coco"
+            raise SettingsError(f"--images {text}: there is a root {what} already; {cure}")
+        roots[start] = Path(folder)
+    return roots.get("") if roots.keys() <= {""} else roots
 
 
 def store_image(data: bytes, folder: Path) -> str:

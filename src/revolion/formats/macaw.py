@@ -24,6 +24,9 @@ from revolion.formats.reading import (
 )
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
+KEY = "data"
+"""What the rows stand under."""
+
 _NOTHING = (None, "", "None")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -34,7 +37,7 @@ def detect(path: Path) -> bool:
         row.name is None
         and isinstance(row.value, dict)
         and {"instruction", "response"} <= row.value.keys()
-        for row in first_under(path, "data")
+        for row in first_under(path, KEY)
     )
 
 
@@ -44,7 +47,7 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
     Arguments: ``dataset`` the name that samples carry. Raises DataError if the file can't be
     opened, is broken or has no ``data``.
     """
-    found = rows_under(path, "data")
+    found = rows_under(path, KEY)
     return read_each(found, dataset, lambda value, row: _sample(value, dataset, row))
 
 

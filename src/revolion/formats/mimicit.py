@@ -40,6 +40,9 @@ from revolion.formats.reading import (
 )
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
+KEY = "data"
+"""What the rows stand under."""
+
 _CONTENT = ("instruction", "answer", "image_ids")
 _NO_IMAGES = ("_instructions", "_train")  # the ends of names of what else belongs to a data set
 _IDS = ("id", "image_id", "__index_level_0__", "index")
@@ -55,7 +58,7 @@ def detect(path: Path) -> bool:
     """Whether there is an object under ``data`` whose members have ``image_ids``."""
     return any(
         row.name is not None and isinstance(row.value, dict) and set(_CONTENT) <= row.value.keys()
-        for row in first_under(path, "data")
+        for row in first_under(path, KEY)
     )
 
 
@@ -67,7 +70,7 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
     be opened, is broken or is not there.
     """
     lookup = cache(lambda: _lookup(_images_file(path)))
-    found = rows_under(path, "data")
+    found = rows_under(path, KEY)
     named = (Row(row.number, (row.name, row.value), row.problem) for row in found)
     return read_each(
         named, dataset, lambda pair, row: _sample(pair[0], pair[1], dataset, row, lookup)

@@ -16,6 +16,9 @@ from revolion.formats.json_rows import first_under, rows_under
 from revolion.formats.reading import name_of, object_of, read_each, response_of, sample_of, without
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
+KEY = "annotations"
+"""What the rows stand under."""
+
 INSTRUCTIONS = (
     "Describe what this image shows, in detail.",
     "Look at the picture closely and write down everything that can be seen in it.",
@@ -31,7 +34,7 @@ def detect(path: Path) -> bool:
         isinstance(row.value, dict)
         and {"image_id", "caption"} <= row.value.keys()
         and "id" not in row.value
-        for row in first_under(path, "annotations")
+        for row in first_under(path, KEY)
     )
 
 
@@ -43,7 +46,7 @@ def read(
     Arguments: ``dataset`` the name that samples carry, ``instructions`` what is asked. Raises
     DataError if the file can't be opened, is broken or has no annotations.
     """
-    found = rows_under(path, "annotations")
+    found = rows_under(path, KEY)
     return read_each(found, dataset, lambda value, row: _sample(value, dataset, row, instructions))
 
 

@@ -1,4 +1,4 @@
-"""What the commands besides a study's results show. Facts in, tables out."""
+"""What `convert`, `plan`, `status`, `score` and `doctor` show. Facts in, tables out."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from revolion.report.terminal import facts, number
-
-
-def inspection(found: Mapping[str, Any]) -> list[Table]:
-    """Tables of what `surveying.survey` found: sizes, verdicts, rejects, three samples."""
-    sizes = {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
-    tables = [facts(sizes)]
-    for name, title in (("images", "images"), ("rejects", "rows that can't be used")):
-        if found.get(name):
-            tables.append(facts(found[name], title))
-    examples = Table(title="what it looks like", show_lines=True)
-    for column in ("images", "instruction", "response"):
-        examples.add_column(column, overflow="fold")
-    for sample in found["examples"]:
-        for turn in sample["turns"]:
-            row = (" ".join(sample["images"]), turn["instruction"], turn["response"])
-            examples.add_row(*(escape(_short(text)) for text in row))
-    return [*tables, examples]
 
 
 def converted(found: Mapping[str, Any]) -> list[Table]:
@@ -154,7 +137,3 @@ def _losses(losses: Iterable[Mapping[str, Any]]) -> Table:
     for loss in losses:
         table.add_row(escape(loss["what"]), number(loss["rows"]), escape(loss["why"]))
     return table
-
-
-def _short(text: str, longest: int = 300) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
