@@ -197,7 +197,7 @@ class _Work:
             return
         self._unanswered = self._unanswered + 1 if worn_out else 0
         if self._unanswered >= GIVE_UP:
-            self._failure = ModelError(
+            self._failure = self._failure or ModelError(
                 f"server {self._server.address}: the last {GIVE_UP} questions were asked"
                 f" {entry.attempts} times each, in vain ({entry.reason}). What was answered is"
                 " kept; once the server is well, the same command goes on"
