@@ -19,12 +19,15 @@ _LONGEST = 1 << 22
 _TRUE, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = 1, 3, (4, 5, 6), 7, 8, (9, 10), 12
 _GROUPS, _COLUMNS, _META = 4, 1, 3  # of the footer, a row group, a column chunk
 _VALUES, _SIZE, _DATA, _DICTIONARY = 5, 7, 9, 11  # of a column's metadata
+_LONGEST_NUMBER = 70  # bits
+_NOT_UNDERSTOOD = (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError,
+                   RecursionError, struct.error)  # fmt: skip
 _UNPACKED, _PACKED, _PAGES, _NAMES = 2, 3, (5, 8), 7  # of a page header; data pages, dictionary
 
 
 def false_count(path: Path) -> str | None:
     """What is wrong with a page's header, or None. Raises OSError."""
-    with path.open("rb") as file, suppress(IndexError, ValueError, RecursionError, KeyError):
+    with path.open("rb") as file, suppress(*_NOT_UNDERSTOOD):
         for meta in _columns(file):
             if (problem := _problem(file, meta)) is not None:
                 return problem
@@ -122,6 +125,8 @@ class _Thrift:
         while (byte := self._byte()) & 128:
             number |= (byte & 127) << shift
             shift += 7
+            if shift > _LONGEST_NUMBER:
+                raise ValueError(shift)
         return number | byte << shift
 
     def _byte(self) -> int:
