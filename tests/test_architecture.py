@@ -28,6 +28,7 @@ FLOORS: dict[str, int] = {
     "store": 1,
     "formats.files": 1,
     "formats.captions": 1,
+    "formats.parquet_pages": 1,
     "formats.json_text": 1,
     "quality": 1,
     "resources": 1,

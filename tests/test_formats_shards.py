@@ -13,7 +13,7 @@ import pytest
 
 from revolion import formats
 from revolion.errors import DataError
-from revolion.formats import flat, messages, parquet_rows
+from revolion.formats import flat, messages, parquet_pages, parquet_rows
 from revolion.formats.files import SUFFIXES, files
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
@@ -60,6 +60,21 @@ def test_a_thread_of_polars_that_panics_loses_no_rows(tmp_path: Path) -> None:
     mutated(binary_layouts.golden()["cauldron"][0], draw)
     (tmp_path / "x.parquet").write_bytes(mutated(bytes(data), draw))
     with pytest.raises(DataError, match=r"x\.parquet: broken Parquet file: 1 rows can't be decod"):
+        list(parquet_rows.rows(tmp_path / "x.parquet"))
+
+
+def test_a_page_of_a_false_count_does_not_end_the_process(tmp_path: Path) -> None:
+    """The byte 456 is the number of values of a page of `data_source`: 2, and then -62."""
+    data = bytearray(binary_layouts.golden()["onevision"][0])
+    (tmp_path / "x.parquet").write_bytes(data)
+    assert parquet_pages.false_count(tmp_path / "x.parquet") is None
+    assert data[454:457] == b"\x2c\x15\x04"
+    data[456] = 123
+    (tmp_path / "x.parquet").write_bytes(data)
+    reason = (
+        r"x\.parquet: broken Parquet file: a page at byte 448 says that it holds -62 values of 2"
+    )
+    with pytest.raises(DataError, match=reason):
         list(parquet_rows.rows(tmp_path / "x.parquet"))
 
 

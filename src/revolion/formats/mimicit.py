@@ -24,6 +24,7 @@ import polars as pl
 
 from revolion.errors import DataError
 from revolion.formats.json_rows import Row, first_under, members, opened, rows_under
+from revolion.formats.parquet_pages import false_count
 from revolion.formats.reading import (
     Unreadable,
     bytes_of,
@@ -157,6 +158,8 @@ def _in_json(images: Path) -> Lookup:
 
 def _in_parquet(images: Path) -> Lookup:
     with _explained(images):
+        if (problem := false_count(images)) is not None:
+            raise DataError(f"can't be read: {problem}. Fetch it again, whole", images)
         table = pl.scan_parquet(images, glob=False)
         names = table.collect_schema().names()
         column = next((name for name in _IDS if name in names), None)

@@ -21,6 +21,7 @@ from polars.io.plugins import register_io_source
 from revolion.errors import DataError, StoreError
 from revolion.formats.files import files
 from revolion.formats.json_rows import Row, opened
+from revolion.formats.parquet_pages import false_count
 from revolion.store import opened_atomically
 
 IMAGE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
@@ -44,6 +45,8 @@ def rows(path: Path) -> Iterator[Row]:
     numbers = count()
     for file in files(path, (".parquet",)):
         with _explained(file):
+            if (problem := false_count(file)) is not None:
+                raise DataError(f"broken Parquet file: {problem}. {_AGAIN}", file)
             table = pl.scan_parquet(file, glob=False)
             there = int(table.select(pl.len()).collect().item())
             for batch in table.collect_batches(chunk_size=_BATCH, maintain_order=True):
@@ -61,6 +64,8 @@ def first_rows(file: Path, wanted: Collection[str]) -> list[dict[str, Any]]:
     Raises DataError for a file that is broken.
     """
     with _explained(file):
+        if (problem := false_count(file)) is not None:
+            raise DataError(f"broken Parquet file: {problem}. {_AGAIN}", file)
         table = pl.scan_parquet(file, glob=False)
         there = [name for name in table.collect_schema().names() if name in wanted]
         return [filled(row) for row in table.select(there).head(_BATCH).collect().to_dicts()]
