@@ -56,7 +56,7 @@ class ImageRoots:
         The longest beginning that fits wins. Raises ImageError where none fits, or where what
         follows leads out of its folder.
         """
-        if self.folders.keys() == {""}:
+        if len(self.folders) == 1 and "" in self.folders:
             return path
         fitting = [beginning for beginning in self.folders if path.startswith(beginning)]
         if not fitting:
