@@ -47,7 +47,7 @@ class Decoder:
     def __init__(self) -> None:
         self.problem: str | None = None
         json_decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int)
-        self._value = json_decoder.scan_once
+        self._value: Any = json_decoder.scan_once  # type: ignore[attr-defined]  # as C has it
 
     def __call__(self, text: str, start: int) -> tuple[Any, int]:
         self.problem = None
