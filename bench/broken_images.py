@@ -112,7 +112,7 @@ BREAKS: Mapping[Callable[[Path, bytes], None], str] = {
     missing: "missing",
     folder: "not_an_image",
     bomb: "too_large",
-    no_size: "not_an_image",
+    no_size: "truncated",
     text_bomb: "too_large",
     dangling: "missing",
     escaping: "outside_root",

@@ -249,7 +249,7 @@ class _Intake:
     def _placed(self, image: ImageRef) -> ImageRef:
         """The image below the one root that the data set has from now on. Raises ImageError."""
         if image.data is not None:
-            return ImageRef(store_image(image.data, self._tables.folder / EMBEDDED))
+            return ImageRef(store_image(image.data, self._tables.folder / EMBEDDED, sync=False))
         path = self._roots.locate(image.path)
         return image if path == image.path else ImageRef(path)
 

@@ -20,7 +20,7 @@ from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 3,
+    "intake": 4,
     "split": 3,
     "tune": 2,
     "answer": 2,

@@ -15,17 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from revolion.errors import ImageError
-from revolion.images import resolve
+from revolion.images import resolve, suffix_of
 from revolion.store import write_atomically
-
-_BEGINNINGS = {
-    b"\xff\xd8\xff": ".jpg",
-    b"\x89PNG\r\n": ".png",
-    b"GIF8": ".gif",
-    b"BM": ".bmp",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +59,14 @@ class ImageRoots:
         return os.path.relpath(os.path.normpath(folder / rest), self.base)
 
 
-def store_image(data: bytes, folder: Path) -> str:
+def store_image(data: bytes, folder: Path, *, sync: bool = True) -> str:
     """Write an image's bytes as a file named by their digest; its path below the folder.
 
-    Raises StoreError if the disk refuses.
+    Arguments: ``sync`` as in `store.opened_atomically`. Raises StoreError if the disk refuses.
     """
     digest = hashlib.sha256(data).hexdigest()
     path = f"{digest[:2]}/{digest}{suffix_of(data)}"
     if not (folder / path).exists():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / path, data)
+        write_atomically(folder / path, data, sync=sync)
     return path
-
-
-def suffix_of(data: bytes) -> str:
-    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
-    for start, suffix in _BEGINNINGS.items():
-        if data.startswith(start):
-            return suffix
-    return ".webp" if data[8:12] == b"WEBP" else ""
