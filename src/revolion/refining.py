@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -16,7 +17,7 @@ from revolion.jobs import Job
 from revolion.plan import Draw, Draws, Part, Parts
 from revolion.samples import Sample
 from revolion.settings import RefineSettings, Study
-from revolion.tables import SampleTable, write_table
+from revolion.tables import from_table, write_table
 
 SELECTION = "selection.parquet"
 FILES = {"train": "train.json", "evaluation": "evaluation.json"}
@@ -100,17 +101,26 @@ def _kept(root: Path, part: Part, chosen: pl.DataFrame) -> Iterator[Sample]:
     """The chosen samples of a part, in source order."""
     mine = chosen.filter(pl.col("dataset") == part.dataset)
     rows = pl.read_parquet(root / part.path).join(mine, on="uid", how="semi")
-    return iter(SampleTable(rows.sort("row"), {part.dataset: str(root / part.images)}))
+    return from_table(rows.sort("row"), str(root / part.images))
 
 
 def _moved(sample: Sample, root: Path) -> Sample:
     """The sample with image paths below another root, which is above its own."""
-    own = Path(sample.root)
     images = tuple(
-        replace(image, path=_placed(own, image.path).relative_to(root).as_posix())
-        for image in sample.images
+        replace(image, path=_path_below(root, sample.root, image.path)) for image in sample.images
     )
     return replace(sample, images=images, root=str(root))
+
+
+def _path_below(root: Path, own: str, path: str) -> str:
+    if path.startswith("/"):
+        return _placed(Path(own), path).relative_to(root).as_posix()
+    return str(PurePosixPath(_prefix(root, own), path))
+
+
+@lru_cache
+def _prefix(root: Path, own: str) -> str:
+    return Path(own).relative_to(root).as_posix()
 
 
 def _placed(root: Path, path: str) -> Path:

@@ -142,17 +142,20 @@ class TableWriter:
         """Write the file, whole or not at all. Raises StoreError if the disk refuses."""
         if self._parts:
             self._put_aside()
-            sink_table(pl.scan_ipc(self._parts), self._path, self._row_group)
+            sink_table(self._scanned(), self._path, self._row_group)
         else:
             write_table(self._whole(), self._path, self._row_group)
 
     def column(self, name: str) -> pl.Series:
         """One column of what was added."""
-        parts = [pl.read_ipc(part, columns=[name])[name] for part in self._parts]
-        return pl.concat([*parts, self._whole()[name]])
+        aside = [self._scanned().select(name).collect()[name]] if self._parts else []
+        return pl.concat([*aside, self._whole()[name]])
 
     def _whole(self) -> pl.DataFrame:
         return pl.concat([pl.DataFrame(schema=self._schema), *self._pending])
+
+    def _scanned(self) -> pl.LazyFrame:
+        return pl.scan_ipc(self._parts, glob=False)
 
     def _put_aside(self) -> None:
         with explained(self._path):
