@@ -59,18 +59,19 @@ def grade(job: Job) -> None:
     sq = []
     for asked in names:
         sq.append(_sq_table(asked, "evaluation", evaluated[asked], weights))
-        # Train parts are the larger ones by far, so no two are in memory at once.
-        sq.append(_sq_table(asked, "train", _part(job, asked, "train"), weights))
+        # Train parts are the larger ones by far: one at a time, and of that what SQ is made of.
+        train = _part(job, asked, "train", ["uid", "turn", "mq"])
+        sq.append(_sq_table(asked, "train", train, weights))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
-def _part(job: Job, asked: str, side: str) -> dict[str, Cell]:
+def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
     """Each model's scores of one part, over the samples that all of them have answered."""
     tables = {}
     for model in job.study.names:
         role = f"{model}/{asked}-{side}"
         if role in job.unit.sources:
-            tables[model] = pl.read_parquet(job.source(role) / SCORES)
+            tables[model] = pl.read_parquet(job.source(role) / SCORES, columns=columns)
     return common(tables, asked, side)
 
 

@@ -56,6 +56,15 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
 }
 """The kinds of image that are tried, and how their files are called. Nothing else is opened."""
 
+_BEGINNINGS = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
+
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -97,6 +106,14 @@ class ImageRecord:
 def usable(verdict: Verdict) -> bool:
     """Whether a model can be shown an image of this verdict."""
     return verdict in ("ok", "wrong_extension")
+
+
+def suffix_of(data: bytes) -> str:
+    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
+    for start, suffix in _BEGINNINGS.items():
+        if data.startswith(start):
+            return suffix
+    return ".webp" if data[8:12] == b"WEBP" else ""
 
 
 def resolve(root: Path, path: str) -> Path:
@@ -264,6 +281,9 @@ def _header(file: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
     except Image.DecompressionBombError:
         raise _Refused("too_large", f"more than {max_pixels:,} pixels") from None
     except UnidentifiedImageError:
+        if suffix := suffix_of(head):
+            reason = f"starts like a {suffix[1:].upper()}, but its header can't be read"
+            raise _Refused("truncated", reason) from None
         start = head[:16].decode("ascii", "replace").replace("\ufffd", "?")
         tried = ", ".join(SUFFIXES)
         raise _Refused("not_an_image", f"none of {tried}; starts with {start!r}") from None

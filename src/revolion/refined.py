@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
@@ -14,7 +15,7 @@ from revolion.formats.carrying import carried
 from revolion.plan import Part, Parts
 from revolion.samples import Sample
 from revolion.settings import Study
-from revolion.tables import SampleTable
+from revolion.tables import from_table
 
 FILES = {"train": "train.json", "evaluation": "evaluation.json"}
 """Side -> the file that its kept samples are written to."""
@@ -31,8 +32,8 @@ def write_refined(
     for side, file in FILES.items():
         chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
         rows = (kept(root, parts[name, side], chosen).sort("row") for name in study.names)
-        roots = {name: str(root / parts[name, side].images) for name in study.names}
-        samples = chain.from_iterable(SampleTable(some, roots) for some in rows)
+        roots = (str(root / parts[name, side].images) for name in study.names)
+        samples = chain.from_iterable(map(from_table, rows, roots))
         moved = (_moved(sample, above) for sample in samples)
         formats.write(moved, to / file)
 
@@ -56,14 +57,23 @@ def image_root(root: Path, parts: Parts) -> Path:
 
 def _moved(sample: Sample, root: Path) -> Sample:
     """The sample in LLaVA's layout, with image paths below another root, which is above its own."""
-    own = Path(sample.root)
     images = tuple(
-        replace(image, path=_placed(own, image.path).relative_to(root).as_posix())
-        for image in sample.images
+        replace(image, path=_path_below(root, sample.root, image.path)) for image in sample.images
     )
     source = next(iter(sample.extra), "llava")  # the layout that it was read from
     carried_over, _ = carried(sample, source, "llava")
     return replace(carried_over, images=images, root=str(root))
+
+
+def _path_below(root: Path, own: str, path: str) -> str:
+    if path.startswith("/"):
+        return _placed(Path(own), path).relative_to(root).as_posix()
+    return str(PurePosixPath(_prefix(root, own), path))
+
+
+@lru_cache
+def _prefix(root: Path, own: str) -> str:
+    return Path(own).relative_to(root).as_posix()
 
 
 def _placed(root: Path, path: str) -> Path:

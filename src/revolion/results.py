@@ -23,7 +23,7 @@ from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
 from revolion.settings import Study
 from revolion.store import Store, explained, opened_atomically, write_atomically
-from revolion.tables import write_table
+from revolion.tables import sink_table
 from revolion.taken import counts
 from revolion.tuning import TRAINABLE
 from revolion.verification import VERIFICATION, compared
@@ -60,7 +60,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             _copy(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
-        write_table(_answers(store, units), folder / ANSWERS)
+        sink_table(_answers(store, units), folder / ANSWERS)
     summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
     write_atomically(folder / SUMMARY, json.dumps(summary, indent=1).encode())
@@ -189,8 +189,11 @@ def _seconds(store: Store, units: Sequence[Unit]) -> dict[str, float]:
     return {stage: round(value, 1) for stage, value in seconds.items()}
 
 
-def _answers(store: Store, units: Sequence[Unit]) -> pl.DataFrame:
-    """The answers table: a row per model, sample and turn, with the answer and its metrics."""
+def _answers(store: Store, units: Sequence[Unit]) -> pl.LazyFrame:
+    """The answers table: a row per model, sample and turn, with the answer and its metrics.
+
+    A query, for the table of a large study is larger than any memory.
+    """
     scored = {unit.needs[0]: unit for unit in units if unit.stage == "score"}
     return pl.concat(_answers_of(store, unit, scored[unit.key]) for unit in _answering(units))
 
@@ -199,11 +202,11 @@ def _answering(units: Sequence[Unit]) -> Iterator[Unit]:
     return (unit for unit in units if unit.stage == "answer")
 
 
-def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.DataFrame:
+def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.LazyFrame:
     model, part = answering.names
     dataset, _, side = part.rpartition("-")
-    answers = pl.read_parquet(store.folder(answering.key) / ANSWERS).drop("reference")
-    scores = pl.read_parquet(store.folder(scoring.key) / SCORES)
+    answers = pl.scan_parquet(store.folder(answering.key) / ANSWERS, glob=False).drop("reference")
+    scores = pl.scan_parquet(store.folder(scoring.key) / SCORES, glob=False)
     scores = scores.select("uid", "turn", *metrics.COMPONENTS, "mq")
     joined = answers.join(scores, on=["uid", "turn"], how="left", maintain_order="left")
     return joined.select(

@@ -15,18 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from revolion.errors import ImageError, SettingsError
-from revolion.images import resolve
+from revolion.images import resolve, suffix_of
 from revolion.samples import ImageRef
 from revolion.store import write_atomically
-
-_BEGINNINGS = {
-    b"\xff\xd8\xff": ".jpg",
-    b"\x89PNG\r\n": ".png",
-    b"GIF8": ".gif",
-    b"BM": ".bmp",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ class ImageRoots:
         The longest beginning that fits wins. Raises ImageError where none fits, or where what
         follows leads out of its folder.
         """
-        if self.folders.keys() == {""}:
+        if len(self.folders) == 1 and "" in self.folders:
             return path
         fitting = [beginning for beginning in self.folders if path.startswith(beginning)]
         if not fitting:
@@ -80,9 +71,11 @@ class OneKind:
         """Raise ImageError for an image that lies elsewhere than the data set's first one."""
         for image in images:
             embedded = image.data is not None
+            if embedded == self.embedded:
+                continue
             if self.embedded is None:
                 self.embedded = embedded
-            if embedded != self.embedded:
+            else:
                 there = ("files", "bytes in the source")
                 raise ImageError(
                     f"the data set's first image is among {there[self.embedded]}, this one among"
@@ -109,22 +102,14 @@ def roots_of(given: Sequence[str]) -> Path | dict[str, Path] | None:
     return roots.get("") if roots.keys() <= {""} else roots
 
 
-def store_image(data: bytes, folder: Path) -> str:
+def store_image(data: bytes, folder: Path, *, sync: bool = True) -> str:
     """Write an image's bytes as a file named by their digest; its path below the folder.
 
-    Raises StoreError if the disk refuses.
+    Arguments: ``sync`` as in `store.opened_atomically`. Raises StoreError if the disk refuses.
     """
     digest = hashlib.sha256(data).hexdigest()
     path = f"{digest[:2]}/{digest}{suffix_of(data)}"
     if not (folder / path).exists():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / path, data)
+        write_atomically(folder / path, data, sync=sync)
     return path
-
-
-def suffix_of(data: bytes) -> str:
-    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
-    for start, suffix in _BEGINNINGS.items():
-        if data.startswith(start):
-            return suffix
-    return ".webp" if data[8:12] == b"WEBP" else ""

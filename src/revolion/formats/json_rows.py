@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,7 +48,7 @@ def numbered(found: Iterable[Iterable[Row]]) -> Iterator[Row]:
     for rows in found:
         for row in rows:
             number = start + row.number + 1
-            yield replace(row, number=number - 1) if start else row
+            yield row._replace(number=number - 1) if start else row
         start = number
 
 

@@ -11,9 +11,8 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from revolion.errors import DataError
 
@@ -22,13 +21,13 @@ CHUNK = 1 << 20
 
 SAVE_AS_UTF8 = "JSON has to be UTF-8: re-save the file in that encoding"
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_WHITE = " \t\n\r"
+_SPACE = re.compile(f"[{_WHITE}]*")
 _LONGEST_TOKEN = 16  # characters; -Infinity and a \u escape are shorter
 _MOST_DIGITS = 4300  # Python refuses to turn longer numbers into an int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: its 0-based number and its value, or the problem that it has none to trust.
 
     In JSON Lines the number is that of the line, so a person finds it. A member of an object has
@@ -47,11 +46,16 @@ class Decoder:
 
     def __init__(self) -> None:
         self.problem: str | None = None
-        self._json = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int)
+        json_decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int)
+        self._value: Any = json_decoder.scan_once  # type: ignore[attr-defined]  # as C has it
 
     def __call__(self, text: str, start: int) -> tuple[Any, int]:
         self.problem = None
-        return self._json.raw_decode(text, start)
+        try:
+            found: tuple[Any, int] = self._value(text, start)
+        except StopIteration as nothing:
+            raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
+        return found
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -185,8 +189,9 @@ class Text:
     def _next_character(self) -> str:
         """Go to the next character that is no white space; '' at the end of the file."""
         while True:
-            space = _SPACE.match(self._window, self._at)
-            self._at = space.end() if space else self._at
+            if self._window[self._at : self._at + 1] in _WHITE:  # none, or the end of the window
+                space = _SPACE.match(self._window, self._at)
+                self._at = space.end() if space else self._at
             if self._at < len(self._window):
                 return self._window[self._at]
             if not self._widen():

@@ -10,7 +10,6 @@ can't hold stands in ``Sample.extra["llava"]``, as the row with holes (None) whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from revolion.formats.json_rows import first_rows, rows
 from revolion.formats.json_style import LINES, Style, style_of, write_rows
 from revolion.formats.reading import (
     MAX_TEXT,
-    ROLES,
     Unreadable,
     conversation_of,
+    is_id,
     kind,
     object_of,
     path_of,
@@ -31,6 +30,14 @@ from revolion.formats.reading import (
 from revolion.samples import ImageRef, Reject, Sample
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
+
+_WRITTEN_ROLES = ("system", "human", "gpt")
+_NAMES = {  # by whether there are an id and images
+    (True, True): ["id", "image", "conversations"],
+    (True, False): ["id", "conversations"],
+    (False, True): ["image", "conversations"],
+    (False, False): ["conversations"],
+}
 
 
 def detect(path: Path) -> bool:
@@ -76,15 +83,10 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
     if row.get("images"):
         raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     images = [ImageRef(path) for path in _image_paths(row.get("image"))]
-    sample = sample_of(
-        dataset,
-        number,
-        row.get("id"),
-        images,
-        conversation_of(row),
-        {},
-    )
-    return replace(sample, extra=_extra(row, sample.source_id, len(images)))
+    source_id = row.get("id")
+    conversation = conversation_of(row)
+    extra = _extra(row, source_id if is_id(source_id) else None, len(images))
+    return sample_of(dataset, number, source_id, images, conversation, extra)
 
 
 def _image_paths(value: Any) -> list[str]:
@@ -101,18 +103,22 @@ def _image_paths(value: Any) -> list[str]:
 
 def _extra(row: Mapping[str, Any], source_id: int | str | None, images: int) -> dict[str, Any]:
     """The row with holes where its content was; {} for a row that its content alone rebuilds."""
+    listed = images == 1 and isinstance(row["image"], list)
+    same = all(map(_is_plain_message, row["conversations"]))
+    if same and not listed and [*row] == _NAMES[source_id is not None, images > 0]:
+        return {}
     shape = dict(row)
     if source_id is not None:
         shape["id"] = None
     if images:
-        shape["image"] = [] if images == 1 and isinstance(row["image"], list) else None
+        shape["image"] = [] if listed else None
     messages = [{**message, "value": None} for message in row["conversations"]]
-    plain = [_plain_message(ROLES[message["from"]], None) for message in messages]
-    same = [list(one.items()) for one in messages] == [list(one.items()) for one in plain]
     shape["conversations"] = None if same else messages
-    if list(shape.items()) == list(_plain_shape(source_id, images).items()):
-        return {}
     return {"llava": shape}
+
+
+def _is_plain_message(message: Mapping[str, Any]) -> bool:
+    return [*message] == ["from", "value"] and message["from"] in _WRITTEN_ROLES
 
 
 def _row(sample: Sample) -> dict[str, Any]:
@@ -136,8 +142,7 @@ def _row(sample: Sample) -> dict[str, Any]:
 
 
 def _plain_shape(source_id: int | str | None, images: int) -> dict[str, Any]:
-    names = {"id": source_id is not None, "image": images > 0, "conversations": True}
-    return {name: None for name, there in names.items() if there}
+    return dict.fromkeys(_NAMES[source_id is not None, images > 0])
 
 
 def _plain_message(role: str, text: str | None) -> dict[str, Any]:

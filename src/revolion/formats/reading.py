@@ -110,21 +110,24 @@ def turns_of(
         raise Unreadable(field, "no turns")
     system = said[0][1] if said[0][0] == "system" else None
     first = 0 if system is None else 1
-    for position, (role, _) in enumerate(said[first:], start=first):
-        expected = ("human", "gpt")[(position - first) % 2]
-        if role != expected:
-            place = "the first turn" if position == first else f"turn {position}"
-            raise Unreadable(
-                f"{field}[{position}].{names[0]}",
-                f"wrong order: {place} must be {expected}'s, found {role}'s",
-            )
-    texts = [words for _, words in said[first:]]
+    roles, texts = [role for role, _ in said[first:]], [words for _, words in said[first:]]
+    if roles[::2].count("human") + roles[1::2].count("gpt") < len(roles):
+        raise _wrong_order(roles, first, field, names[0])
     if len(texts) % 2 or not texts:
         raise Unreadable(field, "the last turn is no answer of gpt's")
-    for position, response in enumerate(texts[1::2]):
-        if not response.strip():
-            raise Unreadable(f"{field}[{first + 2 * position + 1}].{names[1]}", "empty response")
+    if not all(map(str.strip, texts[1::2])):
+        empty = next(at for at, text in enumerate(texts) if at % 2 and not text.strip())
+        raise Unreadable(f"{field}[{first + empty}].{names[1]}", "empty response")
     return system, tuple(map(Turn, texts[::2], texts[1::2]))
+
+
+def _wrong_order(roles: Sequence[str], first: int, field: str, name: str) -> Unreadable:
+    at = next(at for at, role in enumerate(roles) if role != ("human", "gpt")[at % 2])
+    place = "the first turn" if at == 0 else f"turn {first + at}"
+    return Unreadable(
+        f"{field}[{first + at}].{name}",
+        f"wrong order: {place} must be {('human', 'gpt')[at % 2]}'s, found {roles[at]}'s",
+    )
 
 
 def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...]]:
@@ -136,15 +139,18 @@ def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...
     if not isinstance(messages, list) or not messages:
         found = kind(messages) if "conversations" in row else keys(row)
         raise Unreadable("conversations", f"no list of turns; found {found}")
-    said = [_said(message, f"conversations[{at}]") for at, message in enumerate(messages)]
+    said = [_said(message, at) for at, message in enumerate(messages)]
     return turns_of(said, "conversations", ("from", "value"))
 
 
-def _said(message: Any, place: str) -> tuple[str, str]:
+def _said(message: Any, at: int) -> tuple[str, str]:
     if not isinstance(message, dict):
-        raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
-    role = role_of(message.get("from"), f"{place}.from")
-    return role, text_of(message.get("value"), f"{place}.value")
+        raise Unreadable(f"conversations[{at}]", f"a turn must be an object, found {kind(message)}")
+    role, text = message.get("from"), message.get("value")
+    # The names of its places take as long to put together as all the rest; so only where due.
+    if isinstance(role, str) and role in ROLES and isinstance(text, str) and len(text) <= MAX_TEXT:
+        return ROLES[role], text
+    return role_of(role, f"conversations[{at}].from"), text_of(text, f"conversations[{at}].value")
 
 
 def role_of(value: Any, field: str) -> str:
@@ -175,7 +181,7 @@ def response_of(value: Any, field: str) -> str:
 
 def is_id(value: Any) -> bool:
     """Whether a sample can keep the value as its source's id."""
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
 def name_of(value: Any, field: str) -> str:
@@ -308,8 +314,11 @@ def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 def check_tags(images: int, system: str | None, turns: Sequence[Turn], field: str) -> None:
     """Refuse tags that don't go with the images, or that stand elsewhere than in instructions."""
-    tags = sum(turn.instruction.count(IMAGE_TAG) for turn in turns)
-    if IMAGE_TAG in (system or "") or any(IMAGE_TAG in turn.response for turn in turns):
+    tags, misplaced = 0, IMAGE_TAG in (system or "")
+    for turn in turns:
+        tags += turn.instruction.count(IMAGE_TAG)
+        misplaced = misplaced or IMAGE_TAG in turn.response
+    if misplaced:
         raise Unreadable(field, f"an {IMAGE_TAG} tag outside of the instructions")
     if tags not in (images, 0):
         raise Unreadable(field, f"{tags} {IMAGE_TAG} tags for {images} images")
@@ -318,17 +327,30 @@ def check_tags(images: int, system: str | None, turns: Sequence[Turn], field: st
 def check_texts(row: Mapping[str, Any]) -> None:
     """Refuse what no file could hold later: unpaired surrogates, bottomless nesting."""
     for field, content in row.items():
-        pending: list[tuple[Any, int]] = [(field, 0), (content, 0)]
-        while pending:
-            value, depth = pending.pop()
-            if isinstance(value, str):
-                if not value.isascii() and (at := _surrogate(value)) is not None:
-                    raise Unreadable(field, f"an unpaired surrogate, U+{ord(value[at]):04X}")
-            elif isinstance(value, dict | list):
-                if depth >= _DEEPEST:
-                    raise Unreadable(field, f"nested deeper than {_DEEPEST} levels")
-                inside = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-                pending.extend((part, depth + 1) for part in inside)
+        _check_text(field, field)
+        _check(content, field, 0)
+
+
+def _check(value: Any, field: str, depth: int) -> None:
+    """`check_texts` for one value; plain texts are passed over without a call, for their number."""
+    if isinstance(value, str):
+        _check_text(value, field)
+        return
+    if not isinstance(value, (dict, list)):  # a union would be made anew each time
+        return
+    if depth >= _DEEPEST:
+        raise Unreadable(field, f"nested deeper than {_DEEPEST} levels")
+    for key in value if isinstance(value, dict) else ():
+        if not key.isascii():
+            _check_text(key, field)
+    for part in value.values() if isinstance(value, dict) else value:
+        if not (isinstance(part, str) and part.isascii()):
+            _check(part, field, depth + 1)
+
+
+def _check_text(text: str, field: str) -> None:
+    if not text.isascii() and (at := _surrogate(text)) is not None:
+        raise Unreadable(field, f"an unpaired surrogate, U+{ord(text[at]):04X}")
 
 
 def keys(row: Mapping[str, Any]) -> str:

@@ -35,8 +35,7 @@ from revolion.formats.reading import (
     without,
 )
 from revolion.formats.tar_rows import IMAGES, is_image, members, rows
-from revolion.images import resolve
-from revolion.roots import suffix_of
+from revolion.images import resolve, suffix_of
 from revolion.samples import ImageRef, Reject, Sample, Turn
 from revolion.store import opened_atomically
 
