@@ -29,7 +29,8 @@ def chunks(size: int) -> Iterator[Pairs]:
     for start in range(0, len(ANSWERS), size):
         end = start + size
         ids = [str(number) for number in range(len(ANSWERS))[start:end]]
-        yield Pairs(ids, ANSWERS[start:end], REFERENCES[start:end])
+        groups = [f"odd {int(number) % 2}" for number in ids]
+        yield Pairs(ids, ANSWERS[start:end], REFERENCES[start:end], groups, ids)
 
 
 def rated(size: int = 7, **options: Any) -> dict[str, Any]:

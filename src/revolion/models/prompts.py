@@ -8,15 +8,16 @@ the processor's own record of where it expanded images, so no family needs a rul
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
+from revolion import asking
 from revolion.errors import ModelError
-from revolion.samples import IMAGE_TAG, Question, Sample, Turn
+from revolion.samples import IMAGE_TAG, Question, Sample
 
 IGNORED = -100
 """The label that the loss leaves out."""
@@ -51,8 +52,7 @@ class Prompter:
 
     def question(self, question: Question) -> str:
         """The text of a question, up to where the model's answer begins."""
-        turns = (*question.history, Turn(question.instruction, ""))
-        return self._render(self._messages(question.system, turns, len(question.images))[:-1], True)
+        return self._render(self._messages(asking.asked(question)), True)
 
     def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
         """The text of a whole sample, with the spans of all its responses or just of the last.
@@ -60,7 +60,8 @@ class Prompter:
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
         """
-        messages = self._messages(sample.system, sample.turns, len(sample.images))
+        said = asking.conversation(sample.system, sample.turns, len(sample.images))
+        messages = self._messages(said)
         text = self._render(messages, False)
         spans = []
         for number, message in enumerate(messages):
@@ -86,35 +87,23 @@ class Prompter:
         )
         return text
 
-    def _messages(self, system: str | None, turns: Sequence[Turn], images: int) -> list[Message]:
-        """The conversation in the form that chat templates take, images in their places."""
-        messages = []
-        if system:
-            messages.append(_message("system", [self._text(system)]))
-        tagged = any(IMAGE_TAG in turn.instruction for turn in turns)
-        for number, turn in enumerate(turns):
-            untagged = images if number == 0 and not tagged else 0
-            messages.append(_message("user", self._content(turn.instruction, untagged)))
-            messages.append(_message("assistant", [self._text(turn.response)]))
-        return messages
-
-    def _content(self, instruction: str, untagged: int) -> list[Message]:
-        content: list[Message] = [{"type": "image"} for _ in range(untagged)]
-        for number, text in enumerate(instruction.split(IMAGE_TAG)):
-            if number:
-                content.append({"type": "image"})
-            if text.strip():
-                content.append(self._text(text.strip()))
-        return content
+    def _messages(self, messages: Iterable[asking.Message]) -> list[Message]:
+        """Messages in the form that chat templates take."""
+        return [
+            {
+                "role": message.role,
+                "content": [
+                    {"type": "image"} if part is None else self._text(part)
+                    for part in message.parts
+                ],
+            }
+            for message in messages
+        ]
 
     def _text(self, text: str) -> Message:
         # Texts are data: a control token spelled in one gets a blank inside, so that it stays text.
         harmless = self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
         return {"type": "text", "text": harmless}
-
-
-def _message(role: str, content: list[Message]) -> Message:
-    return {"role": role, "content": content}
 
 
 def encode(
