@@ -35,7 +35,7 @@ class _Module(types.ModuleType):
 
 
 class _StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Lets modules be imported that import torchvision or torchaudio, and have no use for them here.
+    """Lets modules be imported that import torchvision or torchaudio and don't use them here.
 
     VLMEvalKit imports its video benchmarks together with all others, LLaMA-Factory torchaudio for
     sound; neither is called for images and texts.

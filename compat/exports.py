@@ -1,118 +1,27 @@
 """Every export of a small finished study, for other people's loaders to load.
 
-The rows are of the kinds that exports stumble over: several turns, a second image in a later turn,
-images amid the text, no image, a system prompt, texts that other tools take for missing or for a
-table's own signs. What the study itself says of its first model is left beside them:
-`summary.json` and `answers.parquet`.
+What the study itself says of its models is left beside them: `summary.json`, `answers.parquet`.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from PIL import Image
 
 import revolion
 from revolion.exporting import LAYOUTS, export
 
-ROOT = Path(__file__).parent.parent
-COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
-ODD = (
-    "None",
-    "7",
-    'he said "so"',
-    "two\tblanks\nand a line",
-    "",
-    "NA",
-    "Ünïcode \u2028 日本",
-    "<b>|a|",
-)
-
-
-def turns(*pairs: tuple[str, str]) -> list[dict[str, str]]:
-    said = []
-    for question, answer in pairs:
-        said += [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
-    return said
-
-
-def dialogue(images: list[str], number: int) -> dict[str, Any]:
-    colour = COLOURS[number % len(COLOURS)]
-    said = turns(
-        (f"<image>\nwhat colour is thing {number} ?", f"the thing is {colour} here"),
-        ("is it red ?", "yes , it is" if colour == "red" else f"no , it is {colour}"),
-    )
-    if number % 3 == 0:
-        said = [{"from": "system", "value": "answer in one sentence ."}, *said]
-    return {"id": number, "image": images[number], "conversations": said[: 5 - number % 2 * 2]}
-
-
-def pairs(images: list[str], number: int) -> dict[str, Any]:
-    shown = images[number], images[-1 - number]
-    if number % 2:
-        said = turns(
-            (f"<image>\ndescribe picture {number} .", "a plain picture in one colour"),
-            ("<image>\nand this one ?", f"it is {COLOURS[number % 6]} as well"),
-        )
-    else:
-        question = f"is <image> like <image> , number {number} ?"
-        said = turns((question, f"they differ by {number % 4} shades"))
-    return {"id": str(number), "image": list(shown), "conversations": said}
-
-
-def words(images: list[str], number: int) -> dict[str, Any]:
-    odd = ODD[number % len(ODD)]
-    said = turns((f"what is written in note {number} ? {odd}", odd or "nothing at all"))
-    row = {"id": f"n{number}", "conversations": said}
-    if number % 2 == 0:
-        row |= {"image": images[number]}
-        said[0]["value"] = "<image>" if number % 8 == 0 else f"{said[0]['value']}\n<image>"
-    return row
-
-
-def drawn(folder: Path, name: str, samples: int) -> Iterator[str]:
-    for number in range(samples):
-        path = folder / name / f"{number}.{('png', 'jpg', 'webp')[number % 3]}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shade = (number * 7 % 256, sum(map(ord, name)) % 256, number * 3 % 256)
-        Image.new("RGB", (24, 16), shade).save(path)
-        yield f"{name}/{path.name}"
-
-
-def make(folder: Path, samples: int = 40) -> Path:
-    """The data sets and their study file."""
-    for kind in (dialogue, pairs, words):
-        images = list(drawn(folder / "images", kind.__name__, samples))
-        rows = [kind(images, number) for number in range(samples)]
-        (folder / f"{kind.__name__}.json").write_text(json.dumps(rows))
-    study = {
-        "name": "odd-rows",
-        "base": "fake",
-        "datasets": [
-            {"name": kind.__name__, "path": f"{kind.__name__}.json", "images": "images"}
-            for kind in (dialogue, pairs, words)
-        ],
-        "split": {"evaluation_share": 0.3},
-        "tuning": {"steps": 2, "batch_size": 4},
-        "verify": {"arms": []},
-    }
-    (folder / "study.yaml").write_text(json.dumps(study))
-    return folder / "study.yaml"
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests import odd_rows
+from tests.conftest import build_tiny_base
 
 
 def main(folder: Path) -> None:
     """Run the study below the folder and leave every layout in a folder of its own."""
-    sys.path.insert(0, str(ROOT))
-    from tests.conftest import build_tiny_base
-
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    summary = revolion.run(make(folder / "data"), folder / "run")
+    summary = revolion.run(odd_rows.make(folder / "data"), folder / "run")
     for layout in LAYOUTS:
         by_path = layout in ("llava", "messages", "trl", "llamafactory")
         export(folder / "run", summary, layout, None, folder / layout, copy_images=by_path)

@@ -1,8 +1,9 @@
-"""The exported task in the real lmms-eval: a model that repeats fixed answers gets the study's MQ."""
+"""The exported task in the real lmms-eval: fixed answers get the study's MQ."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -106,8 +107,6 @@ def evaluate(kind: str, exports: Path, folder: Path) -> tuple[dict[str, Any], li
     program = "import repeater, runpy; runpy.run_module('lmms_eval', run_name='__main__')"
     command = [sys.executable, "-c", program, "--model", kind, "--tasks", TASK]
     command += ["--include_path", "moved", "--output_path", "out", "--log_samples"]
-    import os
-
     environment = os.environ | {
         "ANSWERS": str(folder / "answers.json"),
         "ASKED": str(folder / "asked.json"),
