@@ -68,15 +68,15 @@ def task(run: Path, summary: dict[str, Any], tmp_path_factory: pytest.TempPathFa
     out = tmp_path_factory.mktemp("task")
     found = export(run, summary, "lmms-eval", None, out / "written")
     name = "odd_rows_evaluation"
-    assert found["files"] == [f"{name}.parquet", f"{name}.yaml", "utils.py"]
+    assert found["files"] == [f"{name}.parquet", f"{name}.yaml", f"{name}.py"]
     assert found["image_root"] is None
     return Path(shutil.move(out / "written", out / "moved"))
 
 
 @pytest.fixture(scope="module")
 def settings(task: Path) -> dict[str, Any]:
-    """The task's YAML as lmms-eval reads it: `!function` is a name in `utils.py` beside it."""
-    spec = importlib.util.spec_from_file_location("utils", task / "utils.py")
+    """The task's YAML as lmms-eval reads it: `!function` is a name in a module beside it."""
+    spec = importlib.util.spec_from_file_location("x", task / "odd_rows_evaluation.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -87,7 +87,7 @@ def settings(task: Path) -> dict[str, Any]:
 
     def function(loader: Any, node: Any) -> Any:
         file, name = loader.construct_scalar(node).split(".")
-        assert file == "utils"
+        assert file == "odd_rows_evaluation"
         return getattr(module, name)
 
     Loader.add_constructor("!function", function)
@@ -174,7 +174,7 @@ def test_a_task_without_meteors_data_says_so_at_once(
         raise MissingExtraError("full METEOR", "meteor")
 
     monkeypatch.setattr(metrics, "prepare", missing)
-    spec = importlib.util.spec_from_file_location("utils", task / "utils.py")
+    spec = importlib.util.spec_from_file_location("x", task / "odd_rows_evaluation.py")
     assert spec is not None
     assert spec.loader is not None
     with pytest.raises(MissingExtraError, match="meteor"):

@@ -223,7 +223,12 @@ def test_what_cant_be_exported(run: Path, tmp_path: Path) -> None:
     for layout, side, copied, message in (
         ("xml", "train", False, "unknown layout 'xml'; layouts: llava, messages, trl, llama"),
         ("llava", "test", False, "unknown side 'test'; sides: train, evaluation, both"),
-        ("parquet", "train", True, "parquet has the images with it anyway; leave --copy-images out"),
+        (
+            "parquet",
+            "train",
+            True,
+            "parquet has the images with it anyway; leave --copy-images out",
+        ),
     ):
         with pytest.raises(SettingsError, match=re.escape(message)):
             export(run, known, layout, side, out, copy_images=copied)

@@ -156,7 +156,7 @@ class _Export:
         return {name: self._kept.get((side, name), 0) for name in self._summary["datasets"]}
 
     def name(self, side: str) -> str:
-        """What LLaMA-Factory calls the data: the study's name and the side."""
+        """What others call the data: the study's name and the side."""
         study = re.sub(r"\W+", "_", self._summary["name"] or "revolion").strip("_")
         return f"{study}_{side}"
 

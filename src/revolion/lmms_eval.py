@@ -1,8 +1,9 @@
 """The evaluation set as a task of lmms-eval: the folder that is written, and what it calls there.
 
-The folder holds questions, images, the task's settings and a `utils.py` of a few lines, which names
-the methods of `Task`. So asking and scoring stay in this package, which lmms-eval's environment
-needs beside it, and the numbers are the study's own: `rating.mq_by`.
+The folder holds questions, images, the task's settings and a module of a few lines, which names the
+methods of `Task`; all but the images under the task's name, so that tasks can share a folder.
+Asking and scoring stay in this package, which lmms-eval's environment needs beside it, and the
+numbers are the study's own: `rating.mq_by`.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ dataset_kwargs:
     test: {file}
 test_split: test
 output_type: generate_until
-doc_to_visual: !function utils.doc_to_visual
-doc_to_text: !function utils.doc_to_text
-doc_to_messages: !function utils.doc_to_messages
+doc_to_visual: !function {name}.doc_to_visual
+doc_to_text: !function {name}.doc_to_text
+doc_to_messages: !function {name}.doc_to_messages
 doc_to_target: response
-process_results: !function utils.process_results
+process_results: !function {name}.process_results
 generation_kwargs:
   max_new_tokens: {tokens}
   temperature: {temperature}
@@ -68,10 +69,10 @@ metadata:
 """
 _METRIC = """\
   - metric: {metric}
-    aggregation: !function utils.{function}
+    aggregation: !function {name}.{function}
     higher_is_better: true"""
 
-_UTILS = '''\
+_MODULE = '''\
 """What lmms-eval calls: questions, images and MQ are revolion's."""
 
 from pathlib import Path
@@ -190,11 +191,11 @@ def write(
         _row(dataset, question) for dataset, sample in samples for question in sample.questions()
     ]
     table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    files = [folder / f"{name}.parquet", folder / f"{name}.yaml", folder / "utils.py"]
+    files = [folder / f"{name}.{suffix}" for suffix in ("parquet", "yaml", "py")]
     write_table(table, files[0])
     write_atomically(files[1], _task(table, files[0].name, name, summary).encode())
     given = ", ".join(f"{key}={value!r}" for key, value in settings.model_dump().items())
-    write_atomically(files[2], _UTILS.format(settings=given).encode())
+    write_atomically(files[2], _MODULE.format(settings=given).encode())
     return files
 
 
@@ -219,7 +220,7 @@ def _task(table: pl.DataFrame, file: str, name: str, summary: Mapping[str, Any])
     functions = {"mq": "mean_mq"}
     functions |= {metric(dataset): "mq" for dataset in table["dataset"].unique(maintain_order=True)}
     listed = [
-        _METRIC.format(metric=json.dumps(called), function=function)
+        _METRIC.format(metric=json.dumps(called), name=name, function=function)
         for called, function in functions.items()
     ]
     return _TASK.format(
