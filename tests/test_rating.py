@@ -119,11 +119,11 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_mq_of_a_group_is_the_mean_over_samples_of_the_mean_over_turns() -> None:
-    mq = np.array([0.2, 0.9, 0.4, 0.6, 1.0])
+    mq = np.array([0.2, 0.9, 0.7, 0.6, 1.0])
     groups = ["b", "a", "b", "b", "a"]
     found = rating.mq_by(mq, groups, ["s", "s", "t", "s", "u"])
     assert list(found) == ["b", "a"], "in order of appearance"
-    assert found["b"] == pytest.approx(((0.2 + 0.6) / 2 + 0.4) / 2, abs=1e-15)
+    assert found["b"] == pytest.approx(((0.2 + 0.6) / 2 + 0.7) / 2, abs=1e-15)
     assert found["a"] == pytest.approx((0.9 + 1.0) / 2, abs=1e-15)
 
 
