@@ -1,72 +1,41 @@
-"""Conversations as they are put: roles, images in their places, one text for want of another."""
+"""Who is asked: how many at once, and when a server is given up."""
 
 from __future__ import annotations
 
-import pytest
+import threading
+from typing import cast
 
 from revolion import asking
-from revolion.asking import Message
-from revolion.samples import ImageRef, Question, Sample, Turn
+from revolion.models.replies import Reply
+from revolion.models.server import Server
+from revolion.samples import Question
 
 
-def sample(*turns: tuple[str, str], images: int = 1, system: str | None = None) -> Sample:
-    refs = tuple(ImageRef(f"{number}.png", f"{number:064}") for number in range(images))
-    return Sample("d", 0, None, refs, tuple(Turn(*turn) for turn in turns), system)
+class Meeting:
+    """A server that answers only when three questions are there at once."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(3, timeout=60)
+        self.here, self.most = 0, 0
+        self.lock = threading.Lock()
+
+    def ask(self, _body: bytes, _name: str) -> Reply:
+        with self.lock:
+            self.here += 1
+            self.most = max(self.most, self.here)
+        self.barrier.wait()
+        with self.lock:
+            self.here -= 1
+        return Reply("ok", "yes")
+
+    def stop(self) -> None:
+        pass
 
 
-def last(*turns: tuple[str, str], images: int = 1, system: str | None = None) -> Question:
-    return list(sample(*turns, images=images, system=system).questions())[-1]
-
-
-def test_images_stand_where_their_tags_stood() -> None:
-    found = sample(("a <image> b\n<image>", "A"), ("<image> c", "B"), images=3, system="S")
-    assert list(asking.conversation(found.system, found.turns, 3)) == [
-        Message("system", ("S",)),
-        Message("user", ("a", None, "b", None)),
-        Message("assistant", ("A",)),
-        Message("user", (None, "c")),
-        Message("assistant", ("B",)),
-    ]
-
-
-def test_images_without_tags_come_first_and_an_empty_system_prompt_is_none() -> None:
-    found = sample(("a", "A"), ("b", "B"), images=2, system="")
-    messages = list(asking.conversation(found.system, found.turns, 2))
-    assert messages[0] == Message("user", (None, None, "a"))
-    assert messages[2] == Message("user", ("b",))
-
-
-def test_a_question_is_put_after_the_references_history() -> None:
-    question = last(("<image> a", "A"), ("b", "B"), system="S")
-    messages = asking.asked(question)
-    assert [message.role for message in messages] == ["system", "user", "assistant", "user"]
-    assert messages[2:] == [Message("assistant", ("A",)), Message("user", ("b",))]
-
-
-def test_a_question_has_the_images_shown_by_then() -> None:
-    """More images than places would be refused by every processor."""
-    tagged = sample(("<image> a", "A"), ("b", "B"), ("<image><image> c", "C"), images=3)
-    assert [len(question.images) for question in tagged.questions()] == [1, 1, 3]
-    assert [len(question.images) for question in sample(("a", "A"), images=2).questions()] == [2]
-    for question in tagged.questions():
-        places = [part for message in asking.asked(question) for part in message.parts]
-        assert places.count(None) == len(question.images)
-
-
-@pytest.mark.parametrize(
-    ("question", "text"),
-    [
-        (last(("<image>\nwhat ?", "x")), "what ?"),
-        (last(("what ?", "x"), images=2), "what ?"),
-        (last(("what ?\n<image>", "x")), "what ? [image 1]"),
-        (last(("<image> like <image> ?", "x"), images=2), "like [image 2] ?"),
-        (last(("<image>", "x")), ""),
-        (last(("what ?", "x"), images=0, system="be brief"), "be brief\nwhat ?"),
-        (
-            last(("<image> a ?", "A"), ("<image> b ?", "B"), images=2, system="S"),
-            "S\nUser: a ?\nAssistant: A\nUser: [image 2] b ?",
-        ),
-    ],
-)
-def test_one_text(question: Question, text: str) -> None:
-    assert asking.in_one_text(question) == text
+def test_as_many_requests_are_under_way_as_asked_for() -> None:
+    server = Meeting()
+    questions = [Question("u", turn, "", (), None, (), "?", "!") for turn in range(30)]
+    work = asking._Work(cast(Server, server), lambda _: b"")
+    found = work.through(iter([("d", one) for one in questions]), 3, lambda: False)
+    assert sorted(entry.turn for some in found for entry in some) == list(range(30))
+    assert server.most == 3

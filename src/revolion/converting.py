@@ -2,7 +2,8 @@
 
 What a row becomes is `formats.carrying`; here are the files. Images stay where they are as long as
 source and target both name them by path. Bytes become files beside the target, named by their
-digests, and for a target that holds bytes they are read from the image root, each checked first.
+digests, and for a target that holds bytes they are read from the image root. Bytes are checked
+either way, so that no broken image moves on in silence.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from revolion.errors import DataError, ImageError, SettingsError
 from revolion.formats.carrying import HOLD_BYTES, aside, carried, own_columns
 from revolion.formats.files import files, folder_of
 from revolion.formats.json_style import LINES, Style
-from revolion.images import check, resolve, usable
+from revolion.images import Verdict, check, check_bytes, resolve, usable
 from revolion.intake import require_source
 from revolion.roots import store_image
 from revolion.samples import ImageRef, Reject, Sample
@@ -117,7 +119,7 @@ class _Conversion:
         self._aside: Counter[str] = Counter()
         self._own: frozenset[str] | None = None  # not known before the first sample
         self._made: set[str] = set()
-        self._verdicts: dict[str, str | None] = {}
+        self._verdicts: dict[str, Verdict] = {}  # of files by path, of bytes by digest
         self._by_path = False
 
     def samples(self, found: Iterable[Sample | Reject]) -> Iterator[Sample]:
@@ -164,10 +166,13 @@ class _Conversion:
 
     def _placed(self, image: ImageRef) -> ImageRef:
         """The image as the target holds it. Raises ImageError."""
-        if self._target in HOLD_BYTES:
-            return image if image.data is not None else replace(image, data=self._read(image.path))
         if image.data is None:
+            if self._target in HOLD_BYTES:
+                return replace(image, data=self._read(image.path))
             self._by_path = True
+            return image
+        self._require_usable(image.data)
+        if self._target in HOLD_BYTES:
             return image
         path = f"{self._files.name}/{store_image(image.data, self._files)}"
         self._made.add(path)
@@ -175,11 +180,17 @@ class _Conversion:
 
     def _read(self, path: str) -> bytes:
         if path not in self._verdicts:
-            record = check(self._root, path, ImageSettings().max_pixels)
-            self._verdicts[path] = None if usable(record.verdict) else record.verdict
-        if (verdict := self._verdicts[path]) is not None:
+            self._verdicts[path] = check(self._root, path, ImageSettings().max_pixels).verdict
+        if not usable(verdict := self._verdicts[path]):
             raise ImageError(f"image {verdict}", path)
         return read_image(self._root, path)
+
+    def _require_usable(self, data: bytes) -> None:
+        name = sha256(data).hexdigest()
+        if name not in self._verdicts:
+            self._verdicts[name] = check_bytes(data, ImageSettings().max_pixels).verdict
+        if not usable(verdict := self._verdicts[name]):
+            raise ImageError(f"image {verdict}", "bytes in the source")
 
     def _require_samples(self) -> None:
         """Raise DataError, before the file takes its place, if there is nothing in it."""

@@ -26,7 +26,8 @@ from revolion.errors import ImageError, SettingsError
 from revolion.formats.carrying import carried
 from revolion.formats.json_style import LINES, Style
 from revolion.images import resolve
-from revolion.refining import FILES, SELECTION
+from revolion.refined import FILES
+from revolion.refining import SELECTION
 from revolion.report.card import card
 from revolion.results import REFINED, RESULTS
 from revolion.roots import store_image

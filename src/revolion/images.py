@@ -12,6 +12,7 @@ first frame of an animation is decoded, as it is the one that a model sees.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import struct
@@ -127,20 +128,36 @@ def check(root: Path, path: str, max_pixels: int) -> ImageRecord:
     try:
         with _opened(root, path) as (file, status):
             known = replace(known, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
-            known = replace(known, sha256=_sha256(file))
-            with _pillow.strict(max_pixels):
-                image = _header(file, max_pixels)
-                width, height = image.size
-                kind = _kind_of(image)
-                known = replace(known, width=width, height=height, kind=kind)
-                _decode(image)
-                known = replace(known, likeness=_likeness(image))
+            known = _looked_at(file, known, max_pixels)
     except _Refused as refused:
         return replace(known, verdict=refused.verdict, reason=refused.reason)
     suffix = Path(path).suffix.lower()
-    if suffix and suffix not in SUFFIXES[kind]:
-        return replace(known, verdict="wrong_extension", reason=f"named {suffix}, but is {kind}")
+    if usable(known.verdict) and suffix and suffix not in SUFFIXES[str(known.kind)]:
+        reason = f"named {suffix}, but is {known.kind}"
+        return replace(known, verdict="wrong_extension", reason=reason)
     return known
+
+
+def check_bytes(data: bytes, max_pixels: int) -> ImageRecord:
+    """`check` for an image that is at hand as bytes, whose name says nothing."""
+    known = ImageRecord("", "ok", bytes=len(data))
+    if not data:
+        return replace(known, verdict="empty", reason="the image has no bytes")
+    return _looked_at(io.BytesIO(data), known, max_pixels)
+
+
+def _looked_at(file: IO[bytes], known: ImageRecord, max_pixels: int) -> ImageRecord:
+    """The record with all that the bytes tell."""
+    known = replace(known, sha256=_sha256(file))
+    try:
+        with _pillow.strict(max_pixels):
+            image = _header(file, max_pixels)
+            width, height = image.size
+            known = replace(known, width=width, height=height, kind=_kind_of(image))
+            _decode(image)
+            return replace(known, likeness=_likeness(image))
+    except _Refused as refused:
+        return replace(known, verdict=refused.verdict, reason=refused.reason)
 
 
 def check_all(

@@ -15,6 +15,7 @@ import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ import polars as pl
 from revolion import formats
 from revolion.digests import digest, digest_of_file, uniform
 from revolion.errors import DataError, ImageError
+from revolion.formats.captions import Instructions
 from revolion.formats.files import files, folder_of, is_pattern
 from revolion.images import ImageRecord, check_all, usable
 from revolion.roots import ImageRoots, store_image
@@ -63,6 +65,7 @@ def take_in(
     format: str | None = None,
     limit: int | None = None,
     seed: int = 0,
+    instructions: Instructions | None = None,
     policy: Literal["fail", "skip"] = "skip",
     max_pixels: int = 100_000_000,
     threads: int = 4,
@@ -74,7 +77,8 @@ def take_in(
     ``images`` its image root, or a map of roots by how paths begin (None: the source's own folder),
     ``format`` a layout (None: found from the content), ``limit``
     at most so many rows, chosen by a draw from the seed and each row's content, so that the choice
-    stays when rows are added or moved; ``policy`` whether an unusable image is an error or sets its
+    stays when rows are added or moved; ``instructions`` what captions without one are asked;
+    ``policy`` whether an unusable image is an error or sets its
     rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``progress`` is told how
     many images were just checked.
 
@@ -86,11 +90,12 @@ def take_in(
     layout = format or formats.detect(source)
     roots = ImageRoots.of(images or folder_of(source))
     intake = _Intake(folder, source, roots, policy, max_pixels, threads, progress)
+    reading = partial(formats.read, source, name, layout, instructions=instructions)
     # Read twice for a limit, so that memory holds draws and not samples with their images.
     chosen = None
     if limit is not None:
-        chosen = _smallest_draws(formats.read(source, name, layout), limit, seed)
-    samples = intake.readable(formats.read(source, name, layout), chosen)
+        chosen = _smallest_draws(reading(), limit, seed)
+    samples = intake.readable(reading(), chosen)
     while batch := list(islice(samples, _BATCH)):
         intake.add(batch)
     intake.require_images()
@@ -269,15 +274,22 @@ def _draw(sample: Sample, seed: int) -> float:
     return uniform("limit", seed, json.dumps([images, sample.system, turns]))
 
 
-def source_digest(source: Path) -> str:
-    """The digest of a source's files. Raises DataError for what is not there or readable."""
+def source_digest(source: Path, format: str | None = None) -> str:
+    """The digest of a source's files, and of those beside it that hold a part of its rows.
+
+    Arguments: ``format`` its layout (None: found). Raises DataError for what is not there or
+    readable.
+    """
     require_source(source)
     try:
         found = [digest_of_file(file) for file in files(source)]
+        beside = [digest_of_file(file) for file in formats.companions(source, format)]
     except OSError as error:
         raise DataError(f"can't be read: {error.strerror or error}", source) from None
     # Without their names: shards that were moved together are the same rows.
-    return found[0] if source.is_file() else digest(found, bits=256)
+    if source.is_file() and not beside:
+        return found[0]
+    return digest([*found, *beside], bits=256)
 
 
 def require_source(source: Path) -> None:

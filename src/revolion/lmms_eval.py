@@ -18,8 +18,9 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from revolion import asking, metrics, quality, rating
+from revolion import metrics, quality, rating
 from revolion.images import open_rgb
+from revolion.models import messages
 from revolion.samples import Question, Sample, Turn
 from revolion.settings import ImageSettings, MetricSettings
 from revolion.store import write_atomically
@@ -114,22 +115,20 @@ class Task:
 
     def text(self, doc: Mapping[str, Any]) -> str:
         """The question and its history as one text, for models that take no messages."""
-        return asking.in_one_text(self._question(doc))
+        return messages.in_one_text(self._question(doc))
 
     def messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The question and its history as messages, images in their places."""
         images = iter(self.visuals(doc))
         return [
             {
-                "role": message.role,
+                "role": message["role"],
                 "content": [
-                    {"type": "image", "url": next(images)}
-                    if part is None
-                    else {"type": "text", "text": part}
-                    for part in message.parts
+                    part | {"url": next(images)} if part["type"] == "image" else part
+                    for part in message["content"]
                 ],
             }
-            for message in asking.asked(self._question(doc))
+            for message in messages.asked(self._question(doc))
         ]
 
     def results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:

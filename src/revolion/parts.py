@@ -10,9 +10,10 @@ import polars as pl
 
 from revolion import intake, overlap, splits
 from revolion.digests import digest_of_names
+from revolion.formats.captions import Instructions
 from revolion.jobs import Job
 from revolion.plan import Part, Parts, Unit
-from revolion.settings import Study
+from revolion.settings import InstructionSettings, Study
 from revolion.store import Store
 from revolion.tables import write_table
 from revolion.taken import IMAGES, SAMPLES, images_root
@@ -43,11 +44,16 @@ def take_in(job: Job) -> None:
         format=dataset.format,
         limit=dataset.limit,
         seed=job.study.seed,
+        instructions=_instructions(dataset.instructions),
         policy=images.policy,
         max_pixels=images.max_pixels,
         threads=job.study.compute.threads,
         progress=note,
     )
+
+
+def _instructions(settings: InstructionSettings | None) -> Instructions | None:
+    return None if settings is None else Instructions(settings.templates, settings.seed)
 
 
 def split(job: Job) -> None:

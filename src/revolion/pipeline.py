@@ -60,6 +60,18 @@ class Progress:
 Watcher = Callable[[Sequence[Progress]], None]
 
 
+def counting(watch: Watcher, stage: str) -> Callable[[int], None]:
+    """Takes how many more there are of something and tells the watcher how many that makes."""
+    seen = 0
+
+    def note(more: int) -> None:
+        nonlocal seen
+        seen += more
+        watch([Progress(stage, seen, 0)])
+
+    return note
+
+
 def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, Any]:
     """Run a study to its end, from wherever an earlier run of this folder stopped.
 
@@ -106,7 +118,9 @@ def intake_units(study: Study) -> list[Unit]:
 
     Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
     """
-    sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
+    sources = {
+        dataset.name: source_digest(dataset.path, dataset.format) for dataset in study.datasets
+    }
     return plan.intake(study, sources)
 
 

@@ -20,7 +20,7 @@ from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 3,
+    "intake": 4,
     "split": 3,
     "tune": 2,
     "answer": 2,
@@ -131,6 +131,7 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
+            "instructions": _dump(dataset)["instructions"],
             "policy": _dump(study.images),
         }
         units.append(Unit("intake", (dataset.name,), params))

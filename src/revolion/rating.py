@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from revolion import metrics, quality
+from revolion.bootstrap import BLOCKS, interval, resampled
 from revolion.errors import DataError, SettingsError
 from revolion.metrics import Scores
 from revolion.settings import MetricSettings
@@ -27,12 +28,8 @@ from revolion.store import explained, opened_atomically
 
 Floats = NDArray[np.float64]
 
-BLOCKS = 4096
-"""Blocks that a bootstrap draws from: single pairs as long as there are no more of them."""
-
 NAMES = (*metrics.COMPONENTS, "mq")
 SUFFIXES = (".parquet", ".jsonl")
-_AT_ONCE = 64  # replicates drawn together: 64 x 4096 counts are 2 MB
 
 
 @dataclass
@@ -128,29 +125,19 @@ def mq_by(mq: Floats, groups: Sequence[str], samples: Sequence[str]) -> dict[str
 
 def summed_up(tally: Tally, preset: str, replicates: int, seed: int) -> dict[str, dict[str, Any]]:
     """Corpus scores and means with 95 % bootstrap intervals over the blocks of pairs."""
-    draws = np.concatenate(list(_draws(tally, replicates, seed)))
-    whole = np.hstack([tally.statistics, tally.values]).sum(axis=0)
+    sums = np.hstack([tally.statistics, tally.values])
+    draws = np.concatenate(list(resampled(sums[: min(tally.pairs, BLOCKS)], replicates, seed)))
+    whole = sums.sum(axis=0)
     corpora, means = _scored(np.vstack([whole, draws]), preset)
     table = {}
     for column, name in enumerate(NAMES):
         table[name] = {
             "corpus": float(corpora[0, column]),
-            "corpus_interval": _interval(corpora[1:, column]),
+            "corpus_interval": interval(corpora[1:, column]),
             "mean": float(means[0, column]),
-            "mean_interval": _interval(means[1:, column]),
+            "mean_interval": interval(means[1:, column]),
         }
     return table
-
-
-def _draws(tally: Tally, replicates: int, seed: int) -> Iterator[Floats]:
-    """Sums of blocks drawn with replacement: float64[some, statistics + values], in pieces."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    blocks = min(tally.pairs, BLOCKS)
-    sums = np.hstack([tally.statistics, tally.values])[:blocks]
-    for start in range(0, replicates, _AT_ONCE):
-        size = min(_AT_ONCE, replicates - start)
-        counts = random.multinomial(blocks, np.full(blocks, 1 / blocks), size=size)
-        yield counts.astype(np.float64) @ sums
 
 
 def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
@@ -160,10 +147,6 @@ def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
     corpora = metrics.corpus_from_statistics(named, preset)
     stacked = np.stack([corpora[name] for name in NAMES], axis=1)
     return stacked, sums[:, split:] / named["segments"][:, None]
-
-
-def _interval(values: Floats) -> list[float]:
-    return [float(bound) for bound in np.quantile(values, (0.025, 0.975))]
 
 
 def _table(ids: list[str], scores: Scores) -> pl.DataFrame:

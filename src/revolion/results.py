@@ -16,7 +16,8 @@ from revolion.answering import ANSWERS
 from revolion.digests import digest
 from revolion.parts import OVERLAP
 from revolion.plan import Parts, Unit
-from revolion.refining import FILES, SELECTION, image_root, write_refined
+from revolion.refined import FILES, image_root, write_refined
+from revolion.refining import SELECTION
 from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES

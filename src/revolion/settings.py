@@ -25,6 +25,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class InstructionSettings(Section):
+    """What captions are taken to answer, in layouts that hold no instruction."""
+
+    templates: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="one is drawn for each caption; default: the layout's own"
+    )
+    seed: int = Field(0, description="of that draw")
+
+
 class DatasetSettings(Section):
     """One data set."""
 
@@ -38,6 +47,9 @@ class DatasetSettings(Section):
     format: str | None = Field(None, description="its layout; default: found from the content")
     limit: Count | None = Field(
         None, description="at most this many samples, a choice that stays when rows are added"
+    )
+    instructions: InstructionSettings | None = Field(
+        None, description="{templates, seed}: what captions are taken to answer; default: seed 0"
     )
     licence: str | None = Field(None, description="carried into the results")
 

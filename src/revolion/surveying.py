@@ -12,7 +12,7 @@ import polars as pl
 from revolion import intake, models, pipeline, taken
 from revolion.backends import connect
 from revolion.errors import RevolionError
-from revolion.pipeline import Progress, Watcher
+from revolion.pipeline import Watcher
 from revolion.plan import Part, Parts, Unit
 from revolion.results import stamp
 from revolion.settings import ImageSettings, Study
@@ -29,13 +29,6 @@ def survey(
     Raises DataError.
     """
     settings = ImageSettings()
-    seen = 0
-
-    def note(more: int) -> None:
-        nonlocal seen
-        seen += more
-        watch([Progress("images", seen, 0)])
-
     with tempfile.TemporaryDirectory(prefix="revolion-") as folder:
         intake.take_in(
             Path(folder),
@@ -48,7 +41,7 @@ def survey(
             policy="skip",
             max_pixels=settings.max_pixels,
             threads=2,
-            progress=note,
+            progress=pipeline.counting(watch, "images"),
         )
         samples = pl.read_parquet(Path(folder) / taken.SAMPLES)
         shown = samples.head(3).select("source_id", "images", "turns").to_dicts()

@@ -80,8 +80,14 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def commonest(reasons: Iterable[str]) -> list[tuple[str, int]]:
-    """How often each kind of reason stands there; names and numbers inside them don't count."""
-    kinds = (re.sub(r"\d[\d,]*", "N", re.sub(r"'.*'", "'...'", reason)) for reason in reasons)
+    """How often each kind of reason stands there; names and numbers inside them don't count.
+
+    But for a server's status, which is the reason.
+    """
+    kinds = (
+        re.sub(r"(?<!\d)(?<!HTTP )\d[\d,]*", "N", re.sub(r"'.*'", "'...'", reason))
+        for reason in reasons
+    )
     return sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
 
 

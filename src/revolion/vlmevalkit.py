@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from revolion import asking
+from revolion.models.messages import in_one_text
 from revolion.samples import Sample
 from revolion.store import opened_atomically
 
@@ -53,7 +53,7 @@ def _rows(
     for index, (name, question) in enumerate(asked):
         place = places.setdefault(question.images, index)
         cell = str(place) if place != index else _cell(map(read_image, question.images))
-        text = asking.in_one_text(question)
+        text = in_one_text(question)
         if text in _MISSING:
             text += " "
         yield index, cell, text, question.response, name, question.uid, question.turn

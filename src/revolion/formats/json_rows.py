@@ -1,4 +1,4 @@
-"""The rows of a JSON array, of an object that holds them under a key, or of a JSON Lines file.
+"""The rows of JSON arrays and JSON Lines files, or of an object that holds them under a key.
 
 Public annotation files reach several gigabytes, so nothing here holds more than the row at hand. A
 line of JSON Lines that can't be decoded costs that line only; a broken array or object is an error.
@@ -11,13 +11,25 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from revolion.errors import DataError
+from revolion.formats.files import JSON, files
 from revolion.formats.json_text import SAVE_AS_UTF8, Decoder, Row, Text
 
-__all__ = ["Row", "first_rows", "first_under", "members", "opened", "rows", "rows_under"]
+__all__ = [
+    "Row",
+    "first_rows",
+    "first_under",
+    "members",
+    "numbered",
+    "opened",
+    "rows",
+    "rows_of",
+    "rows_under",
+]
 
 _LOOK_AT = 20  # rows, to tell a layout
 _LONGEST_LOOK = 1 << 26  # bytes of a line, to tell a layout
@@ -25,6 +37,21 @@ _HEAD = 1 << 20  # bytes of an object, to tell a layout
 
 
 def rows(path: Path) -> Iterator[Row]:
+    """The rows of a source's files, one after another. Raises DataError like `rows_of`."""
+    return numbered(map(rows_of, files(path, JSON)) if not path.is_file() else [rows_of(path)])
+
+
+def numbered(found: Iterable[Iterable[Row]]) -> Iterator[Row]:
+    """The rows of several files, whose numbers run on from file to file."""
+    start = number = 0
+    for rows in found:
+        for row in rows:
+            number = start + row.number + 1
+            yield replace(row, number=number - 1) if start else row
+        start = number
+
+
+def rows_of(path: Path) -> Iterator[Row]:
     """The rows of an array (the first character is ``[``) or else of JSON Lines.
 
     Raises DataError if the file can't be opened, or if an array is broken or not UTF-8: with the

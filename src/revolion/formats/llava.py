@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from revolion.errors import DataError
 from revolion.formats.json_rows import first_rows, rows
 from revolion.formats.json_style import LINES, Style, style_of, write_rows
 from revolion.formats.reading import (
@@ -23,14 +24,13 @@ from revolion.formats.reading import (
     conversation_of,
     kind,
     object_of,
+    path_of,
     read_each,
     sample_of,
 )
 from revolion.samples import ImageRef, Reject, Sample
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
-
-_OTHER_MEDIA = ("images", "video", "videos", "audio", "audios", "pcl")
 
 
 def detect(path: Path) -> bool:
@@ -57,16 +57,24 @@ def write(samples: Iterable[Sample], path: Path, style: Style = Style()) -> None
     """Write samples as LLaVA rows; the file is there whole or not at all.
 
     Arguments: ``style`` the layout; ``style_of(source)`` for that of another file. Raises
-    StoreError if the disk refuses, DataError for text that UTF-8 can't hold.
+    StoreError if the disk refuses, DataError for text that UTF-8 can't hold or an image of bytes.
     """
-    write_rows((_row(sample) for sample in samples), path, style)
+    write_rows((_row(sample) for sample in _by_path(samples, path)), path, style)
+
+
+def _by_path(samples: Iterable[Sample], path: Path) -> Iterator[Sample]:
+    for at, sample in enumerate(samples):
+        for image in sample.images:
+            if image.data is not None:
+                problem = f"'{image.path[:200]}' is held as bytes, and this layout names files"
+                raise DataError(f"{problem}; `revolion convert` makes them", path, at, "image")
+        yield sample
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    for media in _OTHER_MEDIA:
-        if row.get(media):
-            raise Unreadable(media, f"'{media}' can't be read; images belong in 'image'")
+    if row.get("images"):
+        raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     images = [ImageRef(path) for path in _image_paths(row.get("image"))]
     sample = sample_of(
         dataset,
@@ -87,8 +95,7 @@ def _image_paths(value: Any) -> list[str]:
         field = f"image[{position}]" if isinstance(value, list) else "image"
         if not isinstance(path, str):
             raise Unreadable(field, f"must be a path or a list of paths, found {kind(path)}")
-        if not path.strip():
-            raise Unreadable(field, "an empty path among the images")
+        path_of(path, field)
     return paths
 
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from revolion.formats.json_rows import first_under, rows_under
 from revolion.formats.reading import (
-    OTHER_MEDIA,
     Unreadable,
     kind,
     object_of,
+    path_of,
     read_each,
-    refuse_other_media,
     response_of,
     sample_of,
     text_of,
@@ -51,7 +50,6 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media({name: row.get(name) for name in OTHER_MEDIA if row.get(name) != "None"})
     turn = Turn(
         text_of(row.get("instruction"), "instruction"),
         response_of(row.get("response"), "response"),
@@ -73,6 +71,4 @@ def _images(row: Mapping[str, Any]) -> list[ImageRef]:
         raise Unreadable(field, f"must be an image's file name, found {kind(name)}")
     if field == "id" and not name.lower().endswith(_SUFFIXES):
         raise Unreadable("id", f"'{name[:60]}' is no image's file name; videos can't be read")
-    if not name.strip():
-        raise Unreadable(field, "an empty path")
-    return [ImageRef(name)]
+    return [ImageRef(path_of(name, field))]

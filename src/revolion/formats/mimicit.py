@@ -32,6 +32,7 @@ from revolion.formats.reading import (
     name_of,
     object_of,
     read_each,
+    refuse_other_media,
     response_of,
     sample_of,
     text_of,
@@ -77,6 +78,7 @@ def _sample(
     name: str | None, value: Any, dataset: str, number: int, lookup: Callable[[], Lookup]
 ) -> Sample:
     row = object_of(value)
+    refuse_other_media(row)
     check_texts({"id": name})
     turn = Turn(
         text_of(row.get("instruction"), "instruction"), response_of(row.get("answer"), "answer")
@@ -98,6 +100,14 @@ def _image(value: Any, field: str, lookup: Lookup) -> ImageRef:
     if isinstance(text, str):
         text = text.translate(_URL_SAFE)
     return ImageRef(name, data=bytes_of(text, field))
+
+
+def companions(path: Path) -> list[Path]:
+    """The file of its images, if it is there: what it holds is a part of the data set."""
+    try:
+        return [_images_file(path)]
+    except DataError:  # is said when an image is asked for
+        return []
 
 
 def _images_file(path: Path) -> Path:

@@ -32,7 +32,6 @@ from revolion.formats.reading import (
     is_id,
     object_of,
     read_each,
-    refuse_other_media,
     sample_of,
 )
 from revolion.samples import Reject, Sample
@@ -43,9 +42,13 @@ KINDS = ("parquet",)
 def detect(path: Path) -> bool:
     """Whether the file is Parquet with conversations of ``from`` and ``value``.
 
+    With ``images`` or ``system`` beside them they are LLaMA-Factory's, which `messages` reads.
     Raises DataError if it is Parquet and broken.
     """
-    return {"from", "value"} <= fields_of(columns(path).get("conversations"))
+    there = columns(path)
+    return {"from", "value"} <= fields_of(there.get("conversations")) and not (
+        {"images", "system"} & there.keys()
+    )
 
 
 def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
@@ -79,7 +82,6 @@ def write(samples: Iterable[Sample], path: Path, several: bool = False) -> None:
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media(row)
     if row.get("images"):
         raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     conversation = conversation_of(row)

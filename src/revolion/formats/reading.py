@@ -21,13 +21,18 @@ MAX_TEXT = 1_000_000
 ROLES = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
 """What layouts call who speaks."""
 
-OTHER_MEDIA = ("video", "videos", "audio", "audios")
+OTHER_MEDIA = ("video", "videos", "audio", "audios", "pcl")
 """The fields of what this package can't show to a model."""
 
-CAPTION_PROMPT = "Describe the image."
-"""What a caption is taken to answer where a layout has no instruction."""
+_IMAGE_FIELDS = re.compile(
+    r"(?:image|img|picture|photo|pic)s?"
+    r"(?:_(?:path|file|filename|name|url|uri|link|id|byte|data|base64|b64|base64_str|list)s?)?",
+    re.IGNORECASE,
+)
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.ASCII)
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, "None", False)  # "None" is Macaw's
 _LONGEST_PATH = 4096  # characters, as Linux has it; what is longer is no path
 _DEEPEST = 100  # levels; far below what the JSON encoder can take
 
@@ -44,13 +49,21 @@ def read_each(
 ) -> Iterator[Sample | Reject]:
     """Every row in order as what ``make`` makes of its value and number, or as a reject.
 
-    ``make`` raises `Unreadable` for a row that it can't use.
+    ``make`` raises `Unreadable` for a row that it can't use; so do video, audio, and a field of an
+    image in a row that comes without any.
     """
     for row in rows:
         try:
             if row.problem is not None:
                 raise Unreadable(None, row.problem)
-            yield make(row.value, row.number)
+            if not isinstance(row.value, dict):
+                yield make(row.value, row.number)
+                continue
+            refuse_other_media(row.value)
+            sample = make(row.value, row.number)
+            if not sample.images:
+                refuse_unread_images(row.value)
+            yield sample
         except Unreadable as found:
             yield Reject(dataset, row.number, found.field, found.reason)
 
@@ -196,9 +209,14 @@ def images_of(value: Any, field: str, row: int) -> list[ImageRef]:
 
 
 def image_of(value: Any, field: str, name: str) -> ImageRef:
-    """The image of a path, or of a data URL, whose bytes get the name. Raises Unreadable."""
+    """The image of a path, or of bytes or a data URL, which get the name. Raises Unreadable."""
     if isinstance(value, dict) and not value.get("bytes"):
         value = value.get("path")
+    elif isinstance(value, dict) and isinstance(value["bytes"], bytes):
+        own = value.get("path")
+        name, value = own if own and isinstance(own, str) else name, value["bytes"]
+    if isinstance(value, bytes) and value:
+        return ImageRef(name, data=value)
     if not isinstance(value, str):
         raise Unreadable(field, f"must be a path or a data URL, found {kind(value)}")
     if value.startswith("data:"):
@@ -206,12 +224,20 @@ def image_of(value: Any, field: str, name: str) -> ImageRef:
         if head is None:
             raise Unreadable(field, "a data URL that is not 'data:<type>;base64,<data>'")
         return ImageRef(name, data=bytes_of(value[head.end() :], field))
+    return ImageRef(path_of(value, field))
+
+
+def path_of(value: str, field: str) -> str:
+    """The value as the path of an image. Raises Unreadable, also for an address in the network."""
     if not value.strip():
         raise Unreadable(field, "an empty path among the images")
+    if "://" in value and (address := _ADDRESS.match(value)):
+        found = f"'{address[0]}...' is an address, and nothing is fetched from the network"
+        raise Unreadable(field, f"{found}; download the images and name their paths")
     if len(value) > _LONGEST_PATH:
         found = f"{len(value):,} characters are no path"
         raise Unreadable(field, f"{found}; base64 stands in a data URL: data:image/png;base64,...")
-    return ImageRef(value)
+    return value
 
 
 def bytes_of(text: Any, field: str) -> bytes:
@@ -263,8 +289,16 @@ def system_of(row: Mapping[str, Any]) -> str | None:
 def refuse_other_media(row: Mapping[str, Any]) -> None:
     """Refuse a row with video or audio. Raises Unreadable."""
     for media in OTHER_MEDIA:
-        if row.get(media):
+        if row.get(media) not in _NOTHING:
             raise Unreadable(media, f"'{media}' can't be read; only images can")
+
+
+def refuse_unread_images(row: Mapping[str, Any]) -> None:
+    """Refuse a row that was read without images and has a field of one. Raises Unreadable."""
+    for field, value in row.items():
+        if _IMAGE_FIELDS.fullmatch(field) and value not in _NOTHING:
+            reason = "an image in a field that this layout does not read; rename the field"
+            raise Unreadable(field[:60], reason)
 
 
 def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

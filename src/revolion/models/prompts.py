@@ -8,21 +8,20 @@ the processor's own record of where it expanded images, so no family needs a rul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from revolion import asking
 from revolion.errors import ModelError
+from revolion.models.messages import Message, asked, said
 from revolion.samples import IMAGE_TAG, Question, Sample
 
 IGNORED = -100
 """The label that the loss leaves out."""
 
-Message = dict[str, Any]
 Span = tuple[int, int]
 
 
@@ -52,7 +51,7 @@ class Prompter:
 
     def question(self, question: Question) -> str:
         """The text of a question, up to where the model's answer begins."""
-        return self._render(self._messages(asking.asked(question)), True)
+        return self._render(asked(question, self._harmless), True)
 
     def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
         """The text of a whole sample, with the spans of all its responses or just of the last.
@@ -60,8 +59,7 @@ class Prompter:
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
         """
-        said = asking.conversation(sample.system, sample.turns, len(sample.images))
-        messages = self._messages(said)
+        messages = said(sample.system, sample.turns, len(sample.images), self._harmless)
         text = self._render(messages, False)
         spans = []
         for number, message in enumerate(messages):
@@ -87,23 +85,9 @@ class Prompter:
         )
         return text
 
-    def _messages(self, messages: Iterable[asking.Message]) -> list[Message]:
-        """Messages in the form that chat templates take."""
-        return [
-            {
-                "role": message.role,
-                "content": [
-                    {"type": "image"} if part is None else self._text(part)
-                    for part in message.parts
-                ],
-            }
-            for message in messages
-        ]
-
-    def _text(self, text: str) -> Message:
+    def _harmless(self, text: str) -> str:
         # Texts are data: a control token spelled in one gets a blank inside, so that it stays text.
-        harmless = self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-        return {"type": "text", "text": harmless}
+        return self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def encode(

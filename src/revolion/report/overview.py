@@ -1,4 +1,4 @@
-"""What `inspect`, `convert`, `plan`, `status`, `score` and `doctor` show. Facts in, tables out."""
+"""What the commands besides a study's results show. Facts in, tables out."""
 
 from __future__ import annotations
 
@@ -82,6 +82,46 @@ def _by_group(found: Mapping[str, Any]) -> Table:
     return table
 
 
+def benched(found: Mapping[str, Any]) -> list[Table | Text]:
+    """What `revolion bench` found: failures first, MQ by data set, and what it took."""
+    pieces: list[Table | Text] = []
+    if found["failed"]:
+        text = (
+            f"{found['failed']:,} of {found['questions']:,} questions have no answer; every MQ is"
+            " over the samples that were answered alone"
+        )
+        pieces.append(Text(text, style="bold red"))
+        pieces.append(facts(found["reasons"], "why they have none"))
+    table = Table(title=f"MQ of {escape(found['model']['name'])}")
+    table.add_column("data set", overflow="fold")
+    for name in ("answered", "of", "MQ", "95 %"):
+        table.add_column(name, justify="right")
+    for name, row in found["datasets"].items():
+        sizes = (number(row["answered"]), number(row["asked"]))
+        table.add_row(escape(name), *sizes, *_with_interval(row["mq"], row["interval"]))
+    overall = found["mq"] or {"mean": None, "interval": None}
+    table.add_row("mean", "", "", *_with_interval(overall["mean"], overall["interval"]))
+    return [*pieces, table, facts(_effort(found)), Text(found["signature"], style="dim")]
+
+
+def bench_compared(found: Mapping[str, Any]) -> list[Table | Text]:
+    """What `revolion compare` found: a row per data set, the second less the first."""
+    first, second = (escape(found["names"][side]) for side in ("first", "second"))
+    table = Table(title=f"first: {first}; second: {second}")
+    table.add_column("data set", overflow="fold")
+    for name in ("samples", "left out", "first", "second", "second - first", "95 %"):
+        table.add_column(name, justify="right")
+    for name, row in (*found["datasets"].items(), ("mean", found["overall"])):
+        cells = [number(row["samples"]), number(row["left_out"])]
+        if row["samples"]:
+            low, high = row["interval"]
+            cells += [f"{row[side]:.4f}" for side in ("first", "second")]
+            cells += [f"{row['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"]
+        table.add_row(escape(name), *cells)
+    note = "Samples that either has not answered in full are left out."
+    return [table, Text(note)] if found["overall"]["left_out"] else [table]
+
+
 def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     """A table of stages: units, units done, and work in the stage's own measure."""
     table = Table(title="stages")
@@ -93,6 +133,28 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
         work = f"{counts['work']:,} {measures[stage]}" if stage in measures else ""
         table.add_row(stage, number(counts["units"]), number(counts["done"]), work)
     return table
+
+
+def _with_interval(value: float | None, bounds: list[float] | None) -> tuple[str, str]:
+    if value is None or bounds is None:
+        return "none", ""
+    return f"{value:.4f}", f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+
+
+def _effort(found: Mapping[str, Any]) -> dict[str, object]:
+    """What a bench asked and took, for people."""
+    tokens = found["tokens"]
+    counts = {name: tokens[name] for name in ("prompt", "answer")}
+    missing = found["questions"] - tokens["reported"]
+    partly = f" (not reported for {missing:,} questions)" if missing else ""
+    shown = {
+        f"{name} tokens": "not reported" if value is None else f"{value:,}{partly}"
+        for name, value in counts.items()
+    }
+    names = ("questions", "answered", "cut", "empty", "failed", "attempts")
+    rejects = sum(found["rejects"].values())
+    unused = {"rows that can't be used": rejects} if rejects else {}
+    return {**{name: found[name] for name in names}, **shown, **unused}
 
 
 def _losses(losses: Iterable[Mapping[str, Any]]) -> Table:
