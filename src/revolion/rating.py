@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from revolion import metrics
+from revolion import metrics, quality
 from revolion.bootstrap import BLOCKS, interval, resampled
 from revolion.errors import DataError, SettingsError
 from revolion.metrics import Scores
@@ -58,17 +58,21 @@ def rate(
     to: Path | None = None,
     replicates: int = 1000,
     seed: int = 0,
+    grouped: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Score pairs and sum them up.
 
     Arguments: ``to`` a file for the per-pair values, `.parquet` or `.jsonl`; ``replicates`` of the
-    bootstrap, from ``seed``; ``progress`` is told how many pairs are done. Returns a dict: `pairs`,
-    `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of the
-    pairs' values, each with the bounds of a 95 % percentile interval. Raises DataError where there
-    is no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
+    bootstrap, from ``seed``; ``grouped`` to take MQ by the pairs' groups too, for which a value and
+    two names of each pair are kept; ``progress`` is told how many pairs are done. Returns a dict:
+    `pairs`, `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of
+    the pairs' values, each with the bounds of a 95 % percentile interval; grouped also `mq_by`,
+    what the function of that name gives, and `mq_mean`, its mean. Raises DataError where there is
+    no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
     """
     tally, signature = Tally(), ""
+    kept: list[tuple[float, str, str]] = []
     with _writer(to) as write:
         for chunk in pairs:
             scores = metrics.score(
@@ -82,13 +86,40 @@ def rate(
             signature = scores.signature
             tally.add(scores)
             write(_table(chunk.ids, scores))
+            if grouped:
+                kept += zip(scores["mq"].tolist(), chunk.groups, chunk.samples, strict=True)
             progress(tally.pairs)
         if not tally.pairs:
             raise DataError("there is no answer to score", to or Path("-"))
-    return {
+    found = {
         "pairs": tally.pairs,
         "signature": signature,
         "scores": summed_up(tally, settings.preset, replicates, seed),
+    }
+    return found | _by_group(kept) if grouped else found
+
+
+def _by_group(kept: Sequence[tuple[float, str, str]]) -> dict[str, Any]:
+    mq, groups, samples = zip(*kept, strict=True)
+    found = mq_by(np.array(mq), groups, samples)
+    return {"mq_by": found, "mq_mean": quality.mean(np.array(list(found.values())))}
+
+
+def mq_by(mq: Floats, groups: Sequence[str], samples: Sequence[str]) -> dict[str, float]:
+    """MQ of each group of answers, as a study has it for a cell of its matrix.
+
+    Arguments: ``mq`` float64[n] of the answers, ``groups`` and ``samples`` the group and the sample
+    of each; a sample is one within its group. Returns, in the groups' order of appearance, the mean
+    over a group's samples of each sample's mean over its answers.
+    """
+    held: dict[str, tuple[dict[str, int], list[int], list[float]]] = {}
+    for value, group, sample in zip(mq.tolist(), groups, samples, strict=True):
+        places, index, values = held.setdefault(group, ({}, [], []))
+        index.append(places.setdefault(sample, len(places)))
+        values.append(value)
+    return {
+        group: quality.mean(quality.turn_mean(np.array(values), np.array(index), len(places)))
+        for group, (places, index, values) in held.items()
     }
 
 

@@ -91,14 +91,20 @@ class Sample:
         return Sample(*same, images, self.turns, self.system, self.extra, self.root)
 
     def questions(self) -> Iterator[Question]:
-        """Each turn as a question whose history is the reference's own earlier turns."""
-        uid = self.uid
+        """Each turn as a question whose history is the reference's own earlier turns.
+
+        Its images are those shown by then: with tags, as many as there are up to this turn.
+        """
+        uid, shown = self.uid, 0
+        tagged = any(IMAGE_TAG in turn.instruction for turn in self.turns)
         for number, turn in enumerate(self.turns):
+            shown += turn.instruction.count(IMAGE_TAG)
+            images = self.images[:shown] if tagged else self.images
             yield Question(
                 uid=uid,
                 turn=number,
                 root=self.root,
-                images=tuple(image.path for image in self.images),
+                images=tuple(image.path for image in images),
                 system=self.system,
                 history=self.turns[:number],
                 instruction=turn.instruction,

@@ -95,11 +95,18 @@ def score(
     ],
     references: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[REFERENCES]...", help="COCO annotations, or texts line by line"),
+        typer.Argument(
+            metavar="[REFERENCES]...",
+            help="rows with the ids of the answers, COCO annotations, or texts line by line",
+        ),
     ] = None,
     answer: Annotated[str, typer.Option(help="column of the answers")] = "answer",
     reference: Annotated[str, typer.Option(help="column of a text or a list")] = "reference",
     id: Annotated[str, typer.Option(help="column of ids")] = "id",
+    by: Annotated[str | None, typer.Option(help="column of groups to take MQ of, too")] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="column of the samples that answers are turns of, for --by")
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="ptb | none")] = "ptb",
     preset: Annotated[str, typer.Option(help="six | families")] = "six",
     meteor: Annotated[str, typer.Option(help="full | exact+stem")] = "full",
@@ -119,7 +126,7 @@ def score(
 
     given = {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
     settings = checked(MetricSettings, given, "revolion score")
-    pairs = read_pairs(answers, references or (), Columns(answer, reference, id))
+    pairs = read_pairs(answers, references or (), Columns(answer, reference, id, by, sample))
     with bars() as watch:
         found = rate(
             pairs,
@@ -127,6 +134,7 @@ def score(
             threads=threads,
             to=to,
             replicates=replicates,
+            grouped=by is not None,
             progress=lambda done: watch([Progress("score", done, 0)]),
         )
     print_json(found) if as_json else show(scored(found))

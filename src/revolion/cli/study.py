@@ -115,13 +115,21 @@ def refine(
 def export(
     study: StudyFile,
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],
-    to: Annotated[str, typer.Option(help="llava | messages | llamafactory | parquet")],
-    side: Annotated[str, typer.Option(help="train | evaluation | both")] = "train",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="llava | messages | trl | llamafactory | parquet | lmms-eval | vlmevalkit"
+        ),
+    ],
+    side: Annotated[
+        str | None,
+        typer.Option(help="train | evaluation | both; default: train, of a benchmark evaluation"),
+    ] = None,
     copy_images: Annotated[bool, typer.Option(help="copy the images into OUT_DIR/images")] = False,
     run: RunFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the refined data of a finished study as a trainer or a data hub takes them."""
+    """Write the refined data of a finished study as a trainer, a hub or a benchmark takes them."""
     from revolion.exporting import export as export_refined
 
     summary, folder = _finished(study, run)

@@ -40,6 +40,7 @@ from revolion.formats.reading import (
     turns_of,
     without,
 )
+from revolion.models.messages import said
 from revolion.samples import IMAGE_TAG, ImageRef, Reject, Sample, Turn
 
 KINDS = ("text", "parquet")
@@ -85,15 +86,21 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
 
 
 def write(
-    samples: Iterable[Sample], path: Path, style: Style = LINES, always_images: bool = False
+    samples: Iterable[Sample],
+    path: Path,
+    style: Style = LINES,
+    *,
+    always_images: bool = False,
+    parts: bool = False,
 ) -> None:
     """Write samples as rows of messages; the file is there whole or not at all.
 
     Arguments: ``style`` the layout of the JSON, ``always_images`` to give rows without images an
-    empty list of them, for loaders that want the same columns throughout. Raises StoreError if the
-    disk refuses, DataError for text that UTF-8 can't hold.
+    empty list of them, for loaders that want the same columns throughout, ``parts`` to write every
+    content as parts, where an image has one of its own, instead of as text with tags. Raises
+    StoreError if the disk refuses, DataError for text that UTF-8 can't hold.
     """
-    write_rows((_row(sample, always_images) for sample in samples), path, style)
+    write_rows((_row(sample, always_images, parts) for sample in samples), path, style)
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
@@ -234,23 +241,33 @@ def _extra(row: Mapping[str, Any], field: str, messages: Sequence[_Message]) -> 
     return {"messages": extra} if extra else {}
 
 
-def _row(sample: Sample, always_images: bool) -> dict[str, Any]:
+def _row(sample: Sample, always_images: bool, parts: bool) -> dict[str, Any]:
     extra = sample.extra.get("messages", {})
-    said = [] if sample.system is None else [("system", sample.system)]
-    for turn in sample.turns:
-        said += [("user", turn.instruction), ("assistant", turn.response)]
+    said = _in_parts(sample) if parts else _in_texts(sample)
     more = extra.get("said", [])
     if len(more) != len(said):
         more = [{}] * len(said)
     row: dict[str, Any] = {} if sample.source_id is None else {"id": sample.source_id}
     row |= extra.get("row", {})
     row["messages"] = [
-        {"role": role, "content": text, **further}
-        for (role, text), further in zip(said, more, strict=True)
+        {"role": role, "content": content, **further}
+        for (role, content), further in zip(said, more, strict=True)
     ]
     if always_images or sample.images or _has_inline(sample.turns):
         row["images"] = [image_text(image) for image in sample.images]
     return row
+
+
+def _in_texts(sample: Sample) -> list[tuple[str, Any]]:
+    said = [] if sample.system is None else [("system", sample.system)]
+    for turn in sample.turns:
+        said += [("user", turn.instruction), ("assistant", turn.response)]
+    return said
+
+
+def _in_parts(sample: Sample) -> list[tuple[str, Any]]:
+    messages = said(sample.system, sample.turns, len(sample.images))
+    return [(message["role"], message["content"]) for message in messages]
 
 
 def _has_inline(turns: Iterable[Turn]) -> bool:

@@ -7,6 +7,7 @@ is put in the same words to a model in this process and to one behind a server.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count, takewhile
 from typing import Any
 
 from revolion.samples import IMAGE_TAG, Question, Turn
@@ -39,6 +40,26 @@ def said(
         messages.append(_message("user", _content(turn.instruction, untagged, spelled)))
         messages.append(_message("assistant", [_text(spelled(turn.response))]))
     return messages
+
+
+def in_one_text(question: Question) -> str:
+    """A question with its history as one text, for receivers that show all images before a text.
+
+    Images at the very beginning are left out of the text, later ones are `[image N]`, counted from
+    1 over all of them. With a history, each message stands on a line of its own after `User: ` or
+    `Assistant: `; the system prompt is the first line.
+    """
+    messages = asked(question)
+    first = next(message for message in messages if message["role"] == "user")
+    leading = sum(1 for _ in takewhile(lambda part: part["type"] == "image", first["content"]))
+    numbers, lines = count(1), []
+    for message in messages:
+        parts = message["content"]
+        texts = [part["text"] if "text" in part else f"[image {next(numbers)}]" for part in parts]
+        told = " ".join(texts[leading:] if message is first else texts)
+        named = question.history and message["role"] != "system"
+        lines.append(f"{message['role'].capitalize()}: {told}" if named else told)
+    return "\n".join(lines)
 
 
 def _content(instruction: str, untagged: int, spelled: Callable[[str], str]) -> list[Message]:

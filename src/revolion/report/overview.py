@@ -42,7 +42,7 @@ def planned(found: Mapping[str, Any]) -> list[Table]:
 
 
 def scored(found: Mapping[str, Any]) -> list[Table | Text]:
-    """What `revolion score` found: a row per metric with 95 % intervals, and the signature."""
+    """What `revolion score` found: a row per metric with 95 % intervals, MQ by group, signature."""
     table = Table(title=f"{found['pairs']:,} answers")
     for name in ("metric", "corpus", "95 %", "mean", "95 %"):
         table.add_column(name, justify="left" if name == "metric" else "right")
@@ -52,7 +52,17 @@ def scored(found: Mapping[str, Any]) -> list[Table | Text]:
             low, high = row[f"{kind}_interval"]
             cells += [f"{row[kind]:.4f}", f"{low:.4f} to {high:.4f}"]
         table.add_row(*cells)
-    return [table, Text(found["signature"], style="dim")]
+    tables = [table, *([_by_group(found)] if "mq_by" in found else [])]
+    return [*tables, Text(found["signature"], style="dim")]
+
+
+def _by_group(found: Mapping[str, Any]) -> Table:
+    table = Table("group", title="MQ by group, over samples")
+    table.add_column("mq", justify="right")
+    for name, mq in found["mq_by"].items():
+        table.add_row(escape(name), f"{mq:.4f}")
+    table.add_row("mean of groups", f"{found['mq_mean']:.4f}")
+    return table
 
 
 def benched(found: Mapping[str, Any]) -> list[Table | Text]:
