@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     # 1: the domain's records, and what knows little else
     "samples": 1,
     "likeness": 1,
+    "sameness": 1,
     "settings": 1,
     "store": 1,
     "formats.files": 1,
@@ -65,6 +66,7 @@ FLOORS: dict[str, int] = {
     "jobs": 3,
     "metrics.meteor": 3,
     "roots": 3,
+    "relatives": 3,
     "taken": 4,
     "formats.json_style": 3,
     "formats.parquet_rows": 3,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import revolion
-from revolion.overlap import holdings, overlaps, relatives
+from revolion.overlap import holdings, overlaps
 from revolion.samples import ImageRef, Sample, Turn
 from revolion.tables import to_table
 
@@ -50,15 +50,6 @@ def test_texts_are_compared_turn_by_turn() -> None:
 def test_nothing_shared() -> None:
     held = {name: holdings(table(("", name, name))) for name in "pq"}
     assert overlaps(held, LIKE.clear()).rows() == [("p", "q", 0, 0, 0, 0)]
-
-
-def test_relatives_do_not_depend_on_the_order_or_on_repetitions() -> None:
-    prints = [known(one) for one in (picture(0), picture(0, (100, 80)), picture(1))]
-    images = pl.DataFrame({"sha256": ["b", "c", "a", "d", "e"], "likeness": [*prints, "", None]})
-    assert relatives(images).rows() == [("b", "c")]
-    again = pl.concat([images, images]).reverse()
-    assert relatives(again).equals(relatives(images))
-    assert relatives(images.clear()).rows() == []
 
 
 @pytest.fixture

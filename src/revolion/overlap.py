@@ -12,8 +12,6 @@ from itertools import combinations
 
 import polars as pl
 
-from revolion.likeness import alike
-
 SCHEMA = pl.Schema(
     {
         "first": pl.String(),
@@ -50,26 +48,11 @@ def holdings(samples: pl.DataFrame) -> Holdings:
     return Holdings(images, _texts(samples), samples["uid"].unique())
 
 
-def relatives(images: pl.DataFrame) -> pl.DataFrame:
-    """The pairs of images that look alike and are not the same file.
-
-    Arguments: ``images`` with the columns ``sha256`` and ``likeness`` (null or '' where there is no
-    fingerprint), in any order and with repetitions. Returns the columns ``one`` and ``other``, the
-    digests, the smaller first, in order.
-
-    Likeness is no equivalence: of three frames of a film the outer two may be no pair.
-    """
-    known = images.filter(pl.col("likeness").fill_null("") != "")
-    known = known.unique("sha256", keep="any").sort("sha256")
-    pairs = alike(known["likeness"].to_list())
-    digests = known["sha256"]
-    return pl.DataFrame({"one": digests[pairs[:, 0]], "other": digests[pairs[:, 1]]})
-
-
 def overlaps(held: Mapping[str, Holdings], near: pl.DataFrame) -> pl.DataFrame:
     """What every pair of data sets shares, a table of `SCHEMA`.
 
-    Arguments: ``held`` by data set, ``near`` the `relatives` of all their images.
+    Arguments: ``held`` by data set, ``near`` the pairs of all their images
+    that are `relatives.relatives`.
     """
     both_ways = pl.concat([near, near.select(one="other", other="one")])
     rows = []

@@ -12,6 +12,7 @@ from revolion import intake, overlap, splits
 from revolion.digests import digest_of_names
 from revolion.jobs import Job
 from revolion.plan import Part, Parts, Unit
+from revolion.relatives import relatives
 from revolion.settings import Study
 from revolion.store import Store
 from revolion.tables import write_table
@@ -58,17 +59,21 @@ def split(job: Job) -> None:
     settings = job.study.split
     files = {name: job.source(name) / SAMPLES for name in job.study.names}
     images = [_fingerprints(job, name) for name in job.study.names]
-    relatives = overlap.relatives(pl.concat(images))
+    pairs = relatives(
+        pl.concat(images),
+        max_pixels=job.study.images.max_pixels,
+        threads=job.study.compute.threads,
+    )
     sides = splits.split(
         {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
         share=settings.evaluation_share,
         max_train=settings.max_train,
         max_evaluation=settings.max_evaluation,
-        relatives=relatives.iter_rows() if settings.near_duplicates else (),
+        relatives=pairs.iter_rows() if settings.near_duplicates else (),
     )
     held = {name: _holdings(file) for name, file in files.items()}
-    write_table(overlap.overlaps(held, relatives), job.folder / OVERLAP)
+    write_table(overlap.overlaps(held, pairs), job.folder / OVERLAP)
     parts = []
     for name, file in files.items():
         table = pl.read_parquet(file)  # whole, texts and all, so one at a time
@@ -95,11 +100,14 @@ def read_parts(study: Study, store: Store, unit: Unit) -> Parts:
 
 
 def _fingerprints(job: Job, name: str) -> pl.DataFrame:
-    """The digests and fingerprints of the images that some sample of a data set shows."""
+    """Digest, fingerprint and place of the images that some sample of a data set shows."""
     folder = job.source(name)
     shown = pl.read_parquet(folder / SAMPLES, columns=["sha256"]).explode("sha256")
-    images = pl.read_parquet(folder / IMAGES, columns=["sha256", "likeness"])
-    return images.join(shown, on="sha256", how="semi")
+    images = pl.read_parquet(folder / IMAGES, columns=["sha256", "likeness", "path"])
+    settings = job.study.dataset(name).images
+    assert settings is not None  # a resolved study names every image root
+    root = pl.lit(str(images_root(folder, settings))).alias("root")
+    return images.join(shown, on="sha256", how="semi").with_columns(root)
 
 
 def _holdings(file: Path) -> overlap.Holdings:
