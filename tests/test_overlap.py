@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from PIL import Image
 
 import revolion
-from revolion.overlap import holdings, overlaps
+from revolion.overlap import holdings, overlaps, seen
 from revolion.samples import ImageRef, Sample, Turn
 from revolion.tables import to_table
 
@@ -35,21 +36,55 @@ def test_what_pairs_share_is_counted_once() -> None:
         "r": holdings(table(("a", "What?", "This."), ("c", "What? This", "."))),
     }
     assert overlaps(held, LIKE).rows() == [
-        ("p", "q", 1, 1, 1, 0),  # x; a has the relative b
-        ("p", "r", 1, 0, 1, 1),
-        ("q", "r", 0, 1, 1, 0),  # b has the relative a
+        ("p", "q", 1, 1, 1, 1, 0),  # x; a has the relative b
+        ("p", "r", 1, 0, 1, 1, 1),
+        ("q", "r", 0, 1, 1, 1, 0),  # b has the relative a
     ]
 
 
 def test_texts_are_compared_turn_by_turn() -> None:
     cafe = holdings(table(("", "CAFE\u0301", "a  b"), ("", "one", "two three")))
     same = holdings(table(("", "caf\u00e9", "A\tb"), ("", "one two", "three")))
-    assert overlaps({"p": cafe, "q": same}, LIKE).row(0)[2:] == (0, 0, 1, 0)
+    assert overlaps({"p": cafe, "q": same}, LIKE).row(0)[2:] == (0, 0, 1, 1, 0)
+
+
+def talk(*turns: tuple[str, str], uid: str = "u") -> pl.DataFrame:
+    return to_table([Sample("d", 0, uid, (), tuple(Turn(*turn) for turn in turns))])
+
+
+def test_a_conversation_is_all_its_turns_in_order() -> None:
+    first, second = ("What?", "This."), ("Who?", "I.")
+    held = {
+        "both": holdings(talk(first, second)),
+        "again": holdings(talk(("<image>\nwhat?", "this."), second)),
+        "turned": holdings(talk(second, first)),
+        "one": holdings(talk(first)),
+    }
+    rows = overlaps(held, LIKE).rows_by_key(["first", "second"], named=True, unique=True)
+    found = {pair: (row["texts"], row["conversations"]) for pair, row in rows.items()}
+    assert found["both", "again"] == (2, 1)
+    assert found["both", "turned"] == (2, 0)
+    assert found["both", "one"] == (1, 0)
+
+
+def test_a_model_has_seen_images_relatives_and_conversations_of_its_train_part() -> None:
+    train = table(("a", "What?", "This."), ("y", "Who?", "I."))
+    asked = table(
+        ("a", "One?", "1."),  # the image
+        ("kb", "Two?", "2."),  # a relative of one of them
+        ("k", "WHAT?", "this."),  # the conversation
+        ("k", "What?", "That."),
+        ("", "Who? I.", "I."),
+        ("x", "Three?", "3."),  # a relative of a relative is none
+    )
+    found = seen({"t": holdings(train), "none": holdings(train.clear())}, {"e": asked}, LIKE)
+    assert found["uid"].to_list() == sorted(asked["uid"].head(3))
+    assert found.select("tuned_on", "evaluated_on").unique().rows() == [("t", "e")]
 
 
 def test_nothing_shared() -> None:
     held = {name: holdings(table(("", name, name))) for name in "pq"}
-    assert overlaps(held, LIKE.clear()).rows() == [("p", "q", 0, 0, 0, 0)]
+    assert overlaps(held, LIKE.clear()).rows() == [("p", "q", 0, 0, 0, 0, 0)]
 
 
 @pytest.fixture
@@ -70,6 +105,10 @@ def sides(run: Path, name: str) -> dict[int, str]:
     return {row: side for side, at in tables.items() for row in pl.read_parquet(at)["row"]}
 
 
+def leaking(cell: dict[str, Any]) -> bool:
+    return bool(cell["unseen"] < cell["samples"])
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_study_keeps_relatives_on_one_side_and_tells_of_them(
     related: StudyMaker, tmp_path: Path, together: bool
@@ -82,6 +121,11 @@ def test_a_study_keeps_relatives_on_one_side_and_tells_of_them(
     assert found["apple", "brick"]["near_images"] == rows
     assert found["apple", "brick"]["images"] == found["apple", "cloud"]["near_images"] == 0
     assert (sides(tmp_path / "run", "apple") == sides(tmp_path / "run", "brick")) == together
+    leaks = [
+        (cell["tuned_on"], cell["evaluated_on"]) for cell in summary["unseen"] if leaking(cell)
+    ]
+    assert ("apple", "brick") not in leaks or not together
+    assert bool(leaks) != together
     report = (tmp_path / "run/results/report.md").read_text()
     assert "## Overlap" in report
     assert f"| apple, brick | 0 | {rows} |" in report

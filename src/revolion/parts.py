@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def take_in(job: Job) -> None:
 def split(job: Job) -> None:
     """Give every sample of the study its side.
 
-    Leaves a table per part, `parts.json`, and `overlap.parquet`: what the data sets share.
+    Leaves a table per part, `parts.json`, `overlap.parquet`: what the data sets share, and
+    `seen.parquet`: which evaluation samples have relatives in which train parts.
     """
     settings = job.study.split
     files = {name: job.source(name) / SAMPLES for name in job.study.names}
@@ -82,7 +84,25 @@ def split(job: Job) -> None:
             part = table.filter(sides[name]["side"] == side).sort("uid")
             write_table(part, job.folder / f"{name}-{side}.parquet")
             parts.append({"dataset": name, "side": side} | _facts(part))
+    seen = _seen(job, pairs)
+    write_table(seen, job.folder / overlap.SEEN)
+    for facts in parts:
+        if facts["side"] == "evaluation":
+            rows = seen.filter(pl.col("evaluated_on") == facts["dataset"])
+            facts["seen"] = digest_of_names(chain.from_iterable(rows.iter_rows()))
     (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
+
+
+def _seen(job: Job, pairs: pl.DataFrame) -> pl.DataFrame:
+    """`overlap.seen` of the parts that were just written."""
+    names = job.study.names
+    columns = ["uid", "sha256", "turns"]
+    train = {name: _holdings(job.folder / f"{name}-train.parquet") for name in names}
+    asked = {
+        name: pl.read_parquet(job.folder / f"{name}-evaluation.parquet", columns=columns)
+        for name in names
+    }
+    return overlap.seen(train, asked, pairs)
 
 
 def read_parts(study: Study, store: Store, unit: Unit) -> Parts:

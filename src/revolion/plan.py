@@ -20,12 +20,12 @@ from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 3,
-    "split": 3,
+    "intake": 4,
+    "split": 4,
     "tune": 2,
     "answer": 2,
     "score": 2,
-    "grade": 3,
+    "grade": 4,
     "refine": 2,
     "verify": 2,
 }
@@ -84,7 +84,8 @@ class Part:
     ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
     is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
     those of all its texts together; ``images`` is the folder that its image paths are below, given
-    absolutely or from the store's root.
+    absolutely or from the store's root; ``seen`` the digest of which samples of an evaluation part
+    have relatives in which train parts.
     """
 
     dataset: str
@@ -95,6 +96,7 @@ class Part:
     turns: int
     characters: int
     images: str
+    seen: str = ""
 
 
 Parts = Mapping[tuple[str, str], Part]
@@ -241,9 +243,17 @@ class _Planner:
 
     def grade(self, grid: Sequence[Unit]) -> Unit:
         scores = [unit for unit in grid if unit.stage == "score"]
-        params = {"quality": _dump(self.study.quality), "datasets": self.study.names}
+        asked = [self.parts[name, "evaluation"] for name in self.study.names]
+        params = {
+            "quality": _dump(self.study.quality),
+            "datasets": self.study.names,
+            "seen": [part.seen for part in asked],
+        }
         sources = {"/".join(unit.names): unit.key for unit in scores}
-        return Unit("grade", ("all",), params, tuple(sources.values()), sources)
+        needs = tuple(sources.values())
+        # Where it lies is no part of what it says, and the split is done before there are parts.
+        sources["split"] = asked[0].path.rpartition("/")[0]
+        return Unit("grade", ("all",), params, needs, sources)
 
     def refine(self, grade: Unit) -> Unit:
         params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}

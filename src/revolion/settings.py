@@ -60,7 +60,7 @@ class SplitSettings(Section):
         1000, description="at most this many evaluation samples each"
     )
     near_duplicates: bool = Field(
-        False, description="images that look alike are on one side, too, not only equal files"
+        True, description="images that look alike are on one side, too, not only equal files"
     )
 
 
