@@ -91,6 +91,7 @@ FLOORS: dict[str, int] = {
     "demo.easel": 4,
     "metrics": 4,
     "intake": 5,
+    "subtracting": 4,
     "answering": 4,
     "refining": 4,
     # 5 to 8: each reads what the floor below has left

@@ -13,7 +13,7 @@ import dataclasses
 import difflib
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from hashlib import sha256
 from itertools import islice
@@ -30,6 +30,7 @@ from revolion.images import ImageRecord, check_all, usable
 from revolion.roots import ImageRoots, store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.store import write_atomically
+from revolion.subtracting import Other, Subtraction
 from revolion.tables import SCHEMA, to_table, write_table
 from revolion.taken import EMBEDDED, FACTS, IMAGES, REJECTS, SAMPLES, commonest
 
@@ -66,6 +67,7 @@ def take_in(
     policy: Literal["fail", "skip"] = "skip",
     max_pixels: int = 100_000_000,
     threads: int = 4,
+    minus: Sequence[Other] = (),
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Read a data set and write its tables into a folder that exists.
@@ -75,7 +77,8 @@ def take_in(
     ``format`` a layout (None: found from the content), ``limit``
     at most so many rows, chosen by a draw from the seed and each row's content, so that the choice
     stays when rows are added or moved; ``policy`` whether an unusable image is an error or sets its
-    rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``progress`` is told how
+    rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``minus`` data sets
+    whose samples are set aside, ``progress`` is told how
     many images were just checked.
 
     Raises DataError if the source can't be read or no row of it can be used; ImageError if no image
@@ -85,7 +88,8 @@ def take_in(
     require_source(source)
     layout = format or formats.detect(source)
     roots = ImageRoots.of(images or folder_of(source))
-    intake = _Intake(folder, source, roots, policy, max_pixels, threads, progress)
+    held = Subtraction(formats.read(source, name, layout), minus) if minus else None
+    intake = _Intake(folder, source, roots, policy, max_pixels, threads, held, progress)
     # Read twice for a limit, so that memory holds draws and not samples with their images.
     chosen = None
     if limit is not None:
@@ -109,8 +113,10 @@ class _Intake:
         policy: Literal["fail", "skip"],
         max_pixels: int,
         threads: int,
+        held: Subtraction | None,
         progress: Callable[[int], None] | None,
     ) -> None:
+        self._held = held
         self._folder, self._source, self._roots = folder, source, roots
         self._policy, self._progress = policy, progress
         self._max_pixels, self._threads = max_pixels, threads
@@ -246,6 +252,9 @@ class _Intake:
                 self._rejects.append(Reject(sample.dataset, sample.row, "image", reason))
                 continue
             known = sample.with_digests({one.path: one.sha256 or "" for one in records})
+            if self._held is not None and (also := self._held.found(known, self._root)):
+                self._rejects.append(Reject(sample.dataset, sample.row, None, also))
+                continue
             first = self._first_row.setdefault(known.uid, known.row)
             if first == known.row:
                 yield known

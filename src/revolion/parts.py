@@ -16,6 +16,7 @@ from revolion.plan import Part, Parts, Unit
 from revolion.relatives import relatives
 from revolion.settings import Study
 from revolion.store import Store
+from revolion.subtracting import Other
 from revolion.tables import write_table
 from revolion.taken import IMAGES, SAMPLES, images_root
 
@@ -48,8 +49,17 @@ def take_in(job: Job) -> None:
         policy=images.policy,
         max_pixels=images.max_pixels,
         threads=job.study.compute.threads,
+        minus=[_other(job.study, other) for other in dataset.minus],
         progress=note,
     )
+
+
+def _other(study: Study, other: str) -> Other:
+    """A data set that is subtracted: one of the study, whole, or a file."""
+    if other not in study.names:
+        return Other(Path(other).name, Path(other))
+    known = study.dataset(other)
+    return Other(other, known.path, known.images, known.format)
 
 
 def split(job: Job) -> None:

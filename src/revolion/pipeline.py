@@ -107,6 +107,8 @@ def intake_units(study: Study) -> list[Unit]:
     Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
     """
     sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
+    others = {other for dataset in study.datasets for other in dataset.minus}
+    sources |= {other: source_digest(Path(other)) for other in sorted(others - sources.keys())}
     return plan.intake(study, sources)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from revolion.digests import digest
@@ -116,7 +117,10 @@ Draws = Mapping[tuple[str, int], Draw]
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
-    """The units that take the data sets in; ``sources`` are their files' digests by name.
+    """The units that take the data sets in.
+
+    Arguments: ``sources`` their files' digests by name, and those of other files by path that
+    `minus` names.
 
     Raises SettingsError for a study of fewer than two data sets.
     """
@@ -133,10 +137,19 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
+            "minus": [[*_other(study, other), sources[other]] for other in dataset.minus],
             "policy": _dump(study.images),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
+
+
+def _other(study: Study, other: str) -> tuple[Any, ...]:
+    """How a data set that is subtracted is called and read."""
+    if other not in study.names:
+        return (Path(other).name,)
+    settings = study.dataset(other)
+    return other, _dump(settings)["images"], settings.format
 
 
 def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:

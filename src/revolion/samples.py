@@ -76,6 +76,15 @@ class Sample:
             state.update(b"\0" + _normalised(turn.response))
         return state.hexdigest()[:32]
 
+    @property
+    def conversation(self) -> str:
+        """The 128-bit hash of what is said: of the uid's texts alone, without ``<image>`` tags."""
+        state = hashlib.sha256(_normalised(self.system or ""))
+        for turn in self.turns:
+            state.update(b"turn\0" + _normalised(turn.instruction.replace(IMAGE_TAG, " ")))
+            state.update(b"\0" + _normalised(turn.response))
+        return state.hexdigest()[:32]
+
     def with_digests(self, sha256: Mapping[str, str]) -> Sample:
         """The same sample with every image's digest looked up by its path. Raises KeyError."""
         images = tuple(replace(image, sha256=sha256[image.path]) for image in self.images)

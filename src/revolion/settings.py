@@ -39,6 +39,9 @@ class DatasetSettings(Section):
     limit: Count | None = Field(
         None, description="at most this many samples, a choice that stays when rows are added"
     )
+    minus: tuple[str, ...] = Field(
+        (), description="data sets whose samples are set aside in this one: names, or files"
+    )
     licence: str | None = Field(None, description="carried into the results")
 
 
@@ -234,6 +237,9 @@ class Study(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two data sets are called '{twice[0]}': names must be unique")
+        for dataset in self.datasets:
+            if dataset.name in dataset.minus:
+                raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
     @property
@@ -252,6 +258,10 @@ class Study(Section):
                 update={
                     "path": _absolute(folder, dataset.path),
                     "images": _absolute_roots(folder, dataset.images or _beside(folder, dataset)),
+                    "minus": tuple(
+                        other if other in self.names else str(_absolute(folder, Path(other)))
+                        for other in dataset.minus
+                    ),
                 }
             )
             for dataset in self.datasets
