@@ -32,7 +32,7 @@ NEAREST = 6
 
 _STRONG = 0.7  # share of the waves whose bit is 0: a strict median lets weak ones flip
 _PLAIN = 2.0  # spread of the luminance, of 255, below which an image has no fingerprint
-_LEAST = 0.7  # correlation of the tiny images' luminance
+_FAR = 0.25  # mean squared difference of tiny images, in spreads, beyond which nothing is alike
 _PIECES, _BITS = 4, 16  # a hash's quarters
 _TINY = 8, 4  # sides of the tiny image, of luminance and of colour
 _AT_ONCE = 1 << 21  # meetings in the index held in memory
@@ -158,14 +158,11 @@ def _tiny(rows: npt.NDArray[np.uint8]) -> Floats:
 
 def _nearest(tiny: Floats, first: Places, second: Places, most: int) -> tuple[Places, Places]:
     """Of the partners of each image the ``most`` nearest that look alike at all."""
-    size = _TINY[0] ** 2
-    likeness, distance = np.empty(len(first), np.float32), np.empty(len(first), np.float32)
+    distance = np.empty(len(first), np.float32)
     for start in range(0, len(first), _COMPARED):
         some = slice(start, start + _COMPARED)
-        one, other = tiny[first[some]], tiny[second[some]]
-        likeness[some] = (one[:, :size] * other[:, :size]).mean(axis=1)
-        distance[some] = ((one - other) ** 2).mean(axis=1)
-    alike = likeness >= _LEAST
+        distance[some] = ((tiny[first[some]] - tiny[second[some]]) ** 2).mean(axis=1)
+    alike = distance <= _FAR
     first, second, distance = first[alike], second[alike], distance[alike]
     order = np.lexsort((second, distance, first))
     first, second = first[order], second[order]

@@ -19,8 +19,8 @@ from PIL import Image
 MOST = 512
 """Pixels of the longer side that images are compared at; larger ones are scaled down."""
 
-_COARSE, _FINE = (32, 64), 128  # sides in pixels at which images are laid over each other
-_ROUGHLY = 2.5  # times as much may be left at the size of `_FINE`, where brightness cut off blurs
+_SIDES = (32, 64, 128)  # pixels of the squares on which images are laid over each other
+_ROUGHLY = 2.5  # times as much may be left at small sizes, where brightness cut off blurs
 _STEPS = 3  # of laying over at each size
 _NEAR = 0.03  # pixels, at which no further step is taken
 _FAR = 0.05  # of a side: how much trimming is followed
@@ -81,32 +81,33 @@ def same(first: Image.Image, second: Image.Image) -> bool:
 
     Arguments: RGB images, as `reduced` gives them.
     """
-    fit = _Axis(), _Axis()
-    # Not only a short cut: what brightness cut off can lead the steps astray.
-    if _nearly_agree(first, second, fit) and _agree(first, second, fit):
-        return True
-    # Most pairs that are not the same end at the small size.
-    nearer = _laid_over(first, second, fit, _COARSE)
-    if nearer is None or not _nearly_agree(first, second, nearer):
+    as_they_are = _Axis(), _Axis()
+    # Most pairs that are not the same end at a small size.
+    fit = _laid_over(first, second, as_they_are, _SIDES[0])
+    if fit is None or _left(first, second, fit, _SIDES[1]) > _ROUGHLY:
         return False
-    nearest = _laid_over(first, second, nearer, (_FINE,))
-    return nearest is not None and _agree(first, second, nearest)
+    # Not only a short cut: what brightness cut off can lead the steps astray.
+    near = _left(first, second, as_they_are, _SIDES[2]) <= _ROUGHLY
+    if near and _left(first, second, as_they_are, MOST) <= 1:
+        return True
+    for side in _SIDES[1:]:
+        fit = _laid_over(first, second, fit, side)
+        if fit is None or _left(first, second, fit, _SIDES[2]) > _ROUGHLY:
+            return False
+    return _left(first, second, fit, MOST) <= 1
 
 
-def _laid_over(
-    first: Image.Image, second: Image.Image, fit: _Fit, sides: tuple[int, ...]
-) -> _Fit | None:
-    """The fit after some steps on squares of each size; None where the images don't come to lie."""
-    for side in sides:
-        for _ in range(_STEPS):
-            one, other = _toned(*_common(first, second, fit, (side, side)))
-            across, down = _step(one @ _LUMINANCE, other @ _LUMINANCE)
-            x, y = fit[0].moved(*across), fit[1].moved(*down)
-            if x is None or y is None:
-                return None
-            fit = x, y
-            if max(map(abs, (*across, *down))) * side < _NEAR:
-                break
+def _laid_over(first: Image.Image, second: Image.Image, fit: _Fit, side: int) -> _Fit | None:
+    """The fit after some steps on squares of one size; None where the images don't come to lie."""
+    for _ in range(_STEPS):
+        one, other = _toned(*_common(first, second, fit, (side, side)))
+        across, down = _step(one @ _LUMINANCE, other @ _LUMINANCE)
+        x, y = fit[0].moved(*across), fit[1].moved(*down)
+        if x is None or y is None:
+            return None
+        fit = x, y
+        if max(map(abs, (*across, *down))) * side < _NEAR:
+            break
     return fit
 
 
@@ -170,14 +171,6 @@ def _toned(one: Floats, other: Floats) -> tuple[Floats, Floats]:
         offset = to - gain * middle
         weight = 1 / np.maximum(1, np.abs(gain * x + offset - y) / 8)
     return np.clip(one * np.float32(gain) + np.float32(offset), 0, 255), other
-
-
-def _nearly_agree(first: Image.Image, second: Image.Image, fit: _Fit) -> bool:
-    return _left(first, second, fit, _FINE) <= _ROUGHLY
-
-
-def _agree(first: Image.Image, second: Image.Image, fit: _Fit) -> bool:
-    return _left(first, second, fit, MOST) <= 1
 
 
 def _left(first: Image.Image, second: Image.Image, fit: _Fit, most: int) -> float:
