@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     # 1: the domain's records, and what knows little else
     "samples": 1,
     "likeness": 1,
+    "sameness": 1,
     "settings": 1,
     "store": 1,
     "formats.files": 1,
@@ -73,6 +74,7 @@ FLOORS: dict[str, int] = {
     "jobs": 3,
     "metrics.meteor": 3,
     "roots": 3,
+    "relatives": 3,
     "taken": 4,
     "inspection.languages": 1,
     "inspection.examples": 2,
@@ -107,6 +109,7 @@ FLOORS: dict[str, int] = {
     "demo.easel": 4,
     "metrics": 4,
     "intake": 5,
+    "subtracting": 4,
     "answering": 4,
     "refining": 4,
     "refined": 7,

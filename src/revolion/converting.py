@@ -9,7 +9,7 @@ either way, so that no broken image moves on in silence.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +26,7 @@ from revolion.roots import store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.settings import ImageSettings
 from revolion.store import explained
+from revolion.subtracting import Other, Subtraction
 from revolion.taken import commonest
 
 _NOTED = 100  # rows between two notes of the progress
@@ -48,13 +49,15 @@ def convert(
     *,
     format: str | None = None,
     images: Path | None = None,
+    minus: Sequence[Path] = (),
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write a data set in another layout; a report of what was read, written, rejected and lost.
 
     Arguments: ``source`` a file, a folder of shards or a pattern, ``out`` the file to write,
     ``target`` its layout, ``format`` the source's (None: found), ``images`` the image root (None:
-    the source's folder), ``progress`` is told the rows read so far.
+    the source's folder), ``minus`` data sets whose samples are left out (`subtracting`),
+    ``progress`` is told the rows read so far.
 
     Returns ``from``, ``to``, ``rows``, ``samples`` written, ``rejects`` {reason: rows}, ``losses``
     [{what, rows, why}], ``aside`` {what: rows} that only this package reads again, ``images`` {how
@@ -63,13 +66,18 @@ def convert(
     Raises SettingsError for a target that is not written or a wrong name, DataError if the source
     can't be read or no row of it can be used, StoreError if the disk refuses.
     """
-    require_source(source)
+    for file in (source, *minus):
+        require_source(file)
     _require_name(source, out, target)
     layout = format or formats.detect(source)
     formats.load(layout)  # an unknown name is told before anything is made
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    work = _Conversion(source, out, layout, target, images or folder_of(source), progress)
+    held = None
+    if minus:
+        others = [Other(file.name, file) for file in minus]
+        held = Subtraction(formats.read(source, source.stem, layout), others)
+    work = _Conversion(source, out, layout, target, images or folder_of(source), held, progress)
     found = formats.read(source, source.stem, layout)
     formats.write(work.samples(found), out, target, **options(source, out, layout, target))
     return work.report()
@@ -108,10 +116,11 @@ class _Conversion:
         layout: str,
         target: str,
         root: Path,
+        held: Subtraction | None,
         progress: Callable[[int], None] | None,
     ) -> None:
         self._source, self._layout, self._target = source, layout, target
-        self._root, self._progress = root, progress
+        self._root, self._held, self._progress = root, held, progress
         self._files = out.with_name(f"{out.stem}-images")
         self._rows = self._written = 0
         self._reasons: list[str] = []
@@ -130,6 +139,9 @@ class _Conversion:
                 self._progress(self._rows)
             if isinstance(one, Reject):
                 self._reasons.append(one.reason)
+                continue
+            if self._held is not None and (also := self._held.found(one, self._root)):
+                self._reasons.append(also)
                 continue
             moved, losses = carried(one, self._layout, self._target)
             try:

@@ -14,7 +14,7 @@ import difflib
 import gc
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -33,6 +33,7 @@ from revolion.images import ImageRecord, check_all, usable
 from revolion.roots import ImageRoots, OneKind, store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.store import write_atomically
+from revolion.subtracting import Other, Subtraction
 from revolion.tables import SCHEMA, TableWriter, checked_table
 from revolion.taken import EMBEDDED, FACTS, IMAGES, REJECTS, SAMPLES, commonest
 
@@ -71,6 +72,7 @@ def take_in(
     policy: Literal["fail", "skip"] = "skip",
     max_pixels: int = 100_000_000,
     threads: int = 4,
+    minus: Sequence[Other] = (),
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Read a data set and write its tables into a folder that exists.
@@ -80,8 +82,9 @@ def take_in(
     ``format`` a layout (None: found from the content), ``limit``
     at most so many rows, chosen by a draw from the seed and each row's content, so that the choice
     stays when rows are added or moved; ``instructions`` what captions without one are asked;
-    ``policy`` whether an unusable image is an error or sets its
-    rows aside, ``max_pixels`` and ``threads`` as in `images.check_all`, ``progress`` is told how
+    ``policy`` whether an unusable image is an error or sets its rows aside, ``max_pixels`` and
+    ``threads`` as in `images.check_all`, ``minus`` data sets whose samples are set aside,
+    ``progress`` is told how
     many images were just checked.
 
     Raises DataError if the source can't be read or no row of it can be used; ImageError if no image
@@ -92,12 +95,13 @@ def take_in(
     layout = format or formats.detect(source)
     roots = ImageRoots.of(images or folder_of(source))
     reading = partial(formats.read, source, name, layout, instructions=instructions)
+    held = Subtraction(reading(), minus) if minus else None
     # Read twice for a limit, so that memory holds draws and not samples with their images.
     chosen = None
     if limit is not None:
         chosen = _smallest_draws(reading(), limit, seed)
     with _Tables(folder) as tables, _seldom_collected():
-        intake = _Intake(tables, source, roots, policy, max_pixels, threads, progress)
+        intake = _Intake(tables, source, roots, policy, max_pixels, threads, held, progress)
         samples = intake.readable(reading(), chosen)
         while batch := list(islice(samples, _BATCH)):
             intake.add(batch)
@@ -140,8 +144,10 @@ class _Intake:
         policy: Literal["fail", "skip"],
         max_pixels: int,
         threads: int,
+        held: Subtraction | None,
         progress: Callable[[int], None] | None,
     ) -> None:
+        self._held = held
         self._tables, self._source, self._roots = tables, source, roots
         self._policy, self._progress = policy, progress
         self._max_pixels, self._threads = max_pixels, threads
@@ -281,6 +287,9 @@ class _Intake:
                 reason = f"image {self._verdicts[bad[0]]}: '{bad[0][:200]}'"
                 self._rejects.append(Reject(sample.dataset, sample.row, "image", reason))
                 continue
+            if self._held is not None and (also := self._also(self._held, sample)):
+                self._rejects.append(Reject(sample.dataset, sample.row, None, also))
+                continue
             uid = sample.uid_by(self._digests)
             first = self._first_row.setdefault(uid, sample.row)
             if first == sample.row:
@@ -288,6 +297,10 @@ class _Intake:
             else:
                 reason = f"duplicate of row {first}"
                 self._rejects.append(Reject(sample.dataset, sample.row, None, reason))
+
+    def _also(self, held: Subtraction, sample: Sample) -> str | None:
+        known = (ImageRef(image.path, self._digests[image.path]) for image in sample.images)
+        return held.found(sample.with_images(tuple(known)), self._root)
 
 
 def _smallest_draws(found: Iterable[Sample | Reject], limit: int, seed: int) -> Set[int]:

@@ -121,6 +121,8 @@ def intake_units(study: Study) -> list[Unit]:
     sources = {
         dataset.name: source_digest(dataset.path, dataset.format) for dataset in study.datasets
     }
+    others = {other for dataset in study.datasets for other in dataset.minus}
+    sources |= {other: source_digest(Path(other)) for other in sorted(others - sources.keys())}
     return plan.intake(study, sources)
 
 

@@ -33,6 +33,7 @@ SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
+_UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
 _TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
 
 
@@ -113,6 +114,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
+        "unseen": grid.select(_UNSEEN).to_dicts(),
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(store.root, parts)),

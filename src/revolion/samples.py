@@ -70,20 +70,21 @@ class Sample:
             if image.sha256 is None:
                 raise ValueError(f"'{image.path}' has no digest yet: check the images first")
             digests.append(image.sha256)
-        return self._content_hash(digests)
+        return _content_hash(digests, self.system, self.turns)
+
+    @property
+    def conversation(self) -> str:
+        """The 128-bit hash of what is said: of the uid's texts alone, without ``<image>`` tags."""
+        return _content_hash(
+            [],
+            self.system,
+            [Turn(turn.instruction.replace(IMAGE_TAG, " "), turn.response) for turn in self.turns],
+        )
 
     def uid_by(self, sha256: Mapping[str, str]) -> str:
         """The `uid` with every image's digest looked up by its path. Raises KeyError."""
-        return self._content_hash([sha256[image.path] for image in self.images])
-
-    def _content_hash(self, digests: Sequence[str]) -> str:
-        parts = [f"image\0{digest}" for digest in digests]
-        parts.append(f"system\0{_normalised(self.system or '')}")
-        for turn in self.turns:
-            instruction, response = _normalised(turn.instruction), _normalised(turn.response)
-            parts.append(f"turn\0{instruction}\0{response}")
-        whole = "".join(parts).encode("utf-8", "surrogatepass")
-        return hashlib.sha256(whole).hexdigest()[:32]
+        digests = [sha256[image.path] for image in self.images]
+        return _content_hash(digests, self.system, self.turns)
 
     def with_images(self, images: tuple[ImageRef, ...]) -> Sample:
         """The same sample with other images. (`dataclasses.replace` takes twice the time.)"""
@@ -141,6 +142,16 @@ class Reject:
     row: int
     field: str | None
     reason: str
+
+
+def _content_hash(digests: Sequence[str], system: str | None, turns: Sequence[Turn]) -> str:
+    parts = [f"image\0{digest}" for digest in digests]
+    parts.append(f"system\0{_normalised(system or '')}")
+    for turn in turns:
+        instruction, response = _normalised(turn.instruction), _normalised(turn.response)
+        parts.append(f"turn\0{instruction}\0{response}")
+    whole = "".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(whole).hexdigest()[:32]
 
 
 def _normalised(text: str) -> str:

@@ -51,6 +51,9 @@ class DatasetSettings(Section):
     instructions: InstructionSettings | None = Field(
         None, description="{templates, seed}: what captions are taken to answer; default: seed 0"
     )
+    minus: tuple[str, ...] = Field(
+        (), description="data sets whose samples are set aside in this one: names, or files"
+    )
     licence: str | None = Field(None, description="carried into the results")
 
 
@@ -72,7 +75,7 @@ class SplitSettings(Section):
         1000, description="at most this many evaluation samples each"
     )
     near_duplicates: bool = Field(
-        False, description="images that look alike are on one side, too, not only equal files"
+        True, description="images that look alike are on one side, too, not only equal files"
     )
 
 
@@ -246,6 +249,9 @@ class Study(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two data sets are called '{twice[0]}': names must be unique")
+        for dataset in self.datasets:
+            if dataset.name in dataset.minus:
+                raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
     @property
@@ -264,6 +270,10 @@ class Study(Section):
                 update={
                     "path": _absolute(folder, dataset.path),
                     "images": _absolute_roots(folder, dataset.images or _beside(folder, dataset)),
+                    "minus": tuple(
+                        other if other in self.names else str(_absolute(folder, Path(other)))
+                        for other in dataset.minus
+                    ),
                 }
             )
             for dataset in self.datasets

@@ -38,7 +38,7 @@ def _datasets(datasets: tuple[DatasetSettings, ...]) -> Iterator[str]:
         mark = "  - "
         for name, field in DatasetSettings.model_fields.items():
             value = getattr(dataset, name)
-            if value is not None:
+            if value not in (None, ()):
                 yield mark + _pair(name, value)
                 mark = "    "
             elif dataset is datasets[0]:

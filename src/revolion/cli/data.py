@@ -66,6 +66,9 @@ def convert(
         str | None, typer.Option("--from", help="IN's layout; default: found")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="image root; default: IN's folder")] = None,
+    minus: Annotated[
+        list[Path] | None, typer.Option(help="leave out what this data set holds, too; repeatable")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a data set in another layout, and say what was rejected and what could not come along.
@@ -82,7 +85,9 @@ def convert(
         def note(rows: int) -> None:
             watch([Progress("rows", rows, 0)])
 
-        found = convert_file(source, out, to, format=format, images=images, progress=note)
+        found = convert_file(
+            source, out, to, format=format, images=images, minus=minus or (), progress=note
+        )
     print_json(found) if as_json else show(converted(found))
 
 
