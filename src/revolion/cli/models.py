@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 KEY = "REVOLION_API_KEY"
 
 
-@app.command(
-    epilog=example(
-        "revolion bench study.yaml --tuned arm-refined-0 --to bench/refined",
-        "revolion bench a.json --server http://localhost:8000/v1 --model NAME --to bench/a",
-    )
-)
+@app.command(epilog=example("revolion bench data.json --server URL --model NAME --to bench/name"))
 def bench(
     evaluation: Annotated[
         Path,
