@@ -146,7 +146,7 @@ class Reject:
 
 def _content_hash(digests: Sequence[str], system: str | None, turns: Sequence[Turn]) -> str:
     parts = [f"image\0{digest}" for digest in digests]
-    parts.append(f"system\0{_normalised(system or '')}")
+    parts.append(f"system\0{_normalised(system)}" if system else "system\0")
     for turn in turns:
         instruction, response = _normalised(turn.instruction), _normalised(turn.response)
         parts.append(f"turn\0{instruction}\0{response}")

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from revolion.errors import DataError
 from revolion.formats.files import JSON, files
-from revolion.formats.json_text import SAVE_AS_UTF8, Decoder, Row, Text
+from revolion.formats.json_text import SAVE_AS_UTF8, Decoder, Row, Text, has_surrogates, is_shallow
 
 __all__ = [
     "Row",
@@ -197,4 +197,5 @@ def _line(number: int, line: bytes, decoder: Decoder) -> Row:
         return Row(number, problem="nested too deep to be decoded")
     if end < len(text):
         return Row(number, problem=f"not JSON: more than one value, at column {end + 1}")
-    return Row(number, value, decoder.problem)
+    sound = not has_surrogates(line) and is_shallow(text, 0, end)
+    return Row(number, value, decoder.problem, sound=sound)

@@ -83,7 +83,7 @@ def _sample(
 ) -> Sample:
     row = object_of(value)
     refuse_other_media(row)
-    check_texts({"id": name})
+    check_texts({"id": name} | dict(row))
     turn = Turn(
         text_of(row.get("instruction"), "instruction"), response_of(row.get("answer"), "answer")
     )

@@ -28,6 +28,7 @@ from revolion.formats.parquet_rows import (
 from revolion.formats.parquet_rows import write as write_rows
 from revolion.formats.reading import (
     Unreadable,
+    check_texts,
     conversation_of,
     is_id,
     object_of,
@@ -86,7 +87,8 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
         raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     conversation = conversation_of(row)
     about = [others(message, ("from", "value")) for message in row["conversations"]]
-    rest = object_of(left_over(row))
+    rest = left_over(row)
+    check_texts(rest)
     known = {"conversations", "image", *([LEFT_OVER] if rest else [])}
     source_id = rest.get("id", row.get("id"))
     if is_id(source_id):

@@ -10,9 +10,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from revolion.formats.json_rows import Row
+from revolion.formats.json_text import DEEPEST
 from revolion.samples import IMAGE_TAG, ImageRef, Reject, Sample, Turn
 
 MAX_TEXT = 1_000_000
@@ -21,7 +23,7 @@ MAX_TEXT = 1_000_000
 ROLES = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
 """What layouts call who speaks."""
 
-OTHER_MEDIA = ("video", "videos", "audio", "audios", "pcl")
+OTHER_MEDIA = frozenset({"video", "videos", "audio", "audios", "pcl"})
 """The fields of what this package can't show to a model."""
 
 _IMAGE_FIELDS = re.compile(
@@ -34,7 +36,6 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.ASCII)
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, "None", False)  # "None" is Macaw's
 _LONGEST_PATH = 4096  # characters, as Linux has it; what is longer is no path
-_DEEPEST = 100  # levels; far below what the JSON encoder can take
 
 
 class Unreadable(Exception):  # noqa: N818  (a message to `read_each`, nobody's error)
@@ -49,8 +50,8 @@ def read_each(
 ) -> Iterator[Sample | Reject]:
     """Every row in order as what ``make`` makes of its value and number, or as a reject.
 
-    ``make`` raises `Unreadable` for a row that it can't use; so do video, audio, and a field of an
-    image in a row that comes without any.
+    ``make`` raises `Unreadable` for a row that it can't use; so do texts that can't be written
+    again, video, audio, and a field of an image in a row that comes without any.
     """
     for row in rows:
         try:
@@ -59,6 +60,8 @@ def read_each(
             if not isinstance(row.value, dict):
                 yield make(row.value, row.number)
                 continue
+            if not row.sound:
+                check_texts(row.value)
             refuse_other_media(row.value)
             sample = make(row.value, row.number)
             if not sample.images:
@@ -139,18 +142,21 @@ def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...
     if not isinstance(messages, list) or not messages:
         found = kind(messages) if "conversations" in row else keys(row)
         raise Unreadable("conversations", f"no list of turns; found {found}")
-    said = [_said(message, at) for at, message in enumerate(messages)]
+    try:
+        said = [(ROLES[message["from"]], message["value"]) for message in messages]
+    except (TypeError, KeyError):
+        said = []
+    # The names of their places take as long to put together as all the rest; so only where due.
+    if not (said and all(isinstance(text, str) and len(text) <= MAX_TEXT for _, text in said)):
+        said = [_said(message, f"conversations[{at}]") for at, message in enumerate(messages)]
     return turns_of(said, "conversations", ("from", "value"))
 
 
-def _said(message: Any, at: int) -> tuple[str, str]:
+def _said(message: Any, place: str) -> tuple[str, str]:
     if not isinstance(message, dict):
-        raise Unreadable(f"conversations[{at}]", f"a turn must be an object, found {kind(message)}")
-    role, text = message.get("from"), message.get("value")
-    # The names of its places take as long to put together as all the rest; so only where due.
-    if isinstance(role, str) and role in ROLES and isinstance(text, str) and len(text) <= MAX_TEXT:
-        return ROLES[role], text
-    return role_of(role, f"conversations[{at}].from"), text_of(text, f"conversations[{at}].value")
+        raise Unreadable(place, f"a turn must be an object, found {kind(message)}")
+    role = role_of(message.get("from"), f"{place}.from")
+    return role, text_of(message.get("value"), f"{place}.value")
 
 
 def role_of(value: Any, field: str) -> str:
@@ -193,10 +199,9 @@ def name_of(value: Any, field: str) -> str:
 
 
 def object_of(row: Any) -> Mapping[str, Any]:
-    """The row, which has to be an object of texts that can be written again. Raises Unreadable."""
+    """The row, which has to be an object. Raises Unreadable."""
     if not isinstance(row, dict):
         raise Unreadable(None, f"the row is no object but {kind(row)}")
-    check_texts(row)
     return row
 
 
@@ -294,7 +299,9 @@ def system_of(row: Mapping[str, Any]) -> str | None:
 
 def refuse_other_media(row: Mapping[str, Any]) -> None:
     """Refuse a row with video or audio. Raises Unreadable."""
-    for media in OTHER_MEDIA:
+    if OTHER_MEDIA.isdisjoint(row):
+        return
+    for media in sorted(OTHER_MEDIA):
         if row.get(media) not in _NOTHING:
             raise Unreadable(media, f"'{media}' can't be read; only images can")
 
@@ -302,9 +309,14 @@ def refuse_other_media(row: Mapping[str, Any]) -> None:
 def refuse_unread_images(row: Mapping[str, Any]) -> None:
     """Refuse a row that was read without images and has a field of one. Raises Unreadable."""
     for field, value in row.items():
-        if _IMAGE_FIELDS.fullmatch(field) and value not in _NOTHING:
+        if _is_images_field(field) and value not in _NOTHING:
             reason = "an image in a field that this layout does not read; rename the field"
             raise Unreadable(field[:60], reason)
+
+
+@lru_cache(maxsize=1024)
+def _is_images_field(field: str) -> bool:
+    return _IMAGE_FIELDS.fullmatch(field) is not None
 
 
 def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -338,8 +350,8 @@ def _check(value: Any, field: str, depth: int) -> None:
         return
     if not isinstance(value, (dict, list)):  # a union would be made anew each time
         return
-    if depth >= _DEEPEST:
-        raise Unreadable(field, f"nested deeper than {_DEEPEST} levels")
+    if depth >= DEEPEST:
+        raise Unreadable(field, f"nested deeper than {DEEPEST} levels")
     for key in value if isinstance(value, dict) else ():
         if not key.isascii():
             _check_text(key, field)

@@ -22,6 +22,7 @@ from revolion.formats.captions import LAYOUTS_OWN, Instructions
 from revolion.formats.files import kind_of
 from revolion.formats.reading import (
     Unreadable,
+    check_texts,
     conversation_of,
     is_id,
     keys,
@@ -94,7 +95,6 @@ def _sample(
         suffix, problem = value["problem"]
         raise Unreadable(_shown(suffix), problem)
     images, others = value["images"], value["others"]
-    object_of({"key": value["key"], "images": [*images], "others": [*others]})
     for suffix in others.keys() - {".json", ".txt"}:
         raise Unreadable(_shown(suffix), "can't be read; only images, '.json' and '.txt' can")
     row = _json(others[".json"]) if ".json" in others else {}
@@ -142,7 +142,9 @@ def _json(data: bytes) -> dict[str, Any]:
         found = json.loads(_text(data, ".json"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise Unreadable(".json", f"not JSON: {str(error)[:100]}") from None
-    return dict(object_of(found))
+    row = object_of(found)
+    check_texts(row)
+    return dict(row)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
