@@ -108,6 +108,7 @@ FLOORS: dict[str, int] = {
     "models.hf": 4,
     "demo.easel": 4,
     "metrics": 4,
+    "origin": 4,
     "intake": 5,
     "subtracting": 4,
     "answering": 4,

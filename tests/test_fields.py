@@ -14,7 +14,8 @@ import revolion
 from revolion import pipeline
 from revolion.exporting import export
 from revolion.formats.captions import Instructions
-from revolion.intake import source_digest, take_in
+from revolion.intake import take_in
+from revolion.origin import source_digest
 
 from . import layouts
 from .binary_layouts import parquet, tar

@@ -21,7 +21,7 @@ from revolion.formats.carrying import HOLD_BYTES, aside, carried, own_columns
 from revolion.formats.files import files, folder_of
 from revolion.formats.json_style import LINES, Style
 from revolion.images import Verdict, check, check_bytes, resolve, usable
-from revolion.intake import require_source
+from revolion.origin import require_source
 from revolion.roots import store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.settings import ImageSettings

@@ -14,6 +14,7 @@ from revolion import intake, pipeline, splits, taken
 from revolion.digests import digest, digest_of_names
 from revolion.errors import SettingsError
 from revolion.ledger import Key
+from revolion.origin import source_digest
 from revolion.pipeline import Watcher
 from revolion.refined import kept
 from revolion.refining import SELECTION
@@ -113,7 +114,7 @@ def of_file(
     study = Study(datasets=(dataset,)).resolved(Path.cwd())
     (dataset,) = study.datasets
     assert dataset.images is not None  # a resolved study names every image root
-    facts = [name, intake.source_digest(dataset.path), str(dataset.images), format]
+    facts = [name, source_digest(dataset.path), str(dataset.images), format]
     key = f"taken-in/{digest(facts)}"
     if store.done(key) and taken.stale(store.folder(key), dataset.images):
         store.remove(key)

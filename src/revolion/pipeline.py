@@ -20,8 +20,8 @@ from typing import Any
 
 from revolion import backends, jobs, metrics, models, plan, results
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import source_digest
 from revolion.jobs import Job
+from revolion.origin import source_digest
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
 from revolion.refining import draws

@@ -25,7 +25,7 @@ from revolion.inspection.examples import Examples
 from revolion.inspection.images import Images
 from revolion.inspection.tallies import Reasons
 from revolion.inspection.texts import Texts
-from revolion.intake import require_source
+from revolion.origin import require_source
 from revolion.pipeline import Progress, Watcher
 from revolion.samples import Reject, Sample
 
