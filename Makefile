@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+COMPAT := .venv-compat
+TOOLS := evaluators llamafactory swift
 
-.PHONY: setup check test demo bench
+.PHONY: setup check test demo bench compat
 
 setup: $(VENV)/ready
 
@@ -30,3 +32,14 @@ bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python bench/study.py --times 3
 	$(BIN)/python bench/metrics.py --pipeline 20000
+
+# Other people's tools, each with its own pins, load the exports. revolion itself goes in anew.
+compat: setup $(TOOLS:%=$(COMPAT)/%/ready)
+	$(COMPAT)/evaluators/bin/python -m pip install --quiet --no-deps --force-reinstall .
+	$(BIN)/python compat/exports.py $(COMPAT)/exports
+	for tool in $(TOOLS); do $(COMPAT)/$$tool/bin/python -m pytest compat/$$tool || exit 1; done
+
+$(COMPAT)/%/ready: compat/%.txt
+	$(PYTHON) -m venv $(COMPAT)/$*
+	$(COMPAT)/$*/bin/python -m pip install --quiet --no-deps --requirement $<
+	touch $@

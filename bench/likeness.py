@@ -2,10 +2,12 @@
 
     python bench/likeness.py
     python bench/likeness.py --images 4000 --variants 400
+    python bench/likeness.py --among FOLDER --variants 200
 
 Draws distinct images (scenes of the demo, and textures from seeds: clouds, ellipses, stripes and
-pages), plants variants of some (saved again as JPEG, resized, trimmed by 2 %, brightened), and has
-them checked and compared as the intake and the split of a study do. Drawing is not counted.
+pages), or takes those of a folder, plants variants of some (saved again as JPEG, resized, trimmed
+by 2 %, brightened), and has them checked and compared as the intake and the split of a study do.
+Drawing is not counted. Among a folder's own images there may be relatives: look at what is `wrong`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import io
 import json
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +25,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from PIL import Image, ImageDraw, ImageEnhance
 
 from revolion.demo.abilities import ABILITIES
 from revolion.demo.drawing import draw_scene
 from revolion.images import check_all
-from revolion.likeness import alike
+from revolion.relatives import relatives
 
 Noise = np.random.Generator
 
@@ -167,16 +171,41 @@ def plant(folder: Path, total: int, variants: int, seed: int) -> dict[tuple[str,
     return truth
 
 
+def plant_among(folder: Path, source: Path, variants: int, seed: int) -> dict[tuple[str, str], str]:
+    """As `plant`, among copies of the images in a folder."""
+    coin = random.Random(seed)
+    names = sorted(path.name for path in source.iterdir())
+    for name in names:
+        shutil.copyfile(source / name, folder / name)
+    coin.shuffle(names)
+    truth = {}
+    for number, name in enumerate(names[:variants]):
+        kind = list(VARIANTS)[number % len(VARIANTS)]
+        with Image.open(source / name) as opened:
+            changed = VARIANTS[kind](opened.convert("RGB"), coin)
+        variant = f"{name}-{kind}.jpg"
+        changed.convert("RGB").save(folder / variant, quality=90)
+        truth[variant, name] = kind
+    return truth
+
+
 def measured(folder: Path, truth: dict[tuple[str, str], str], threads: int) -> dict[str, Any]:
     """Recall of each kind, precision and seconds."""
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     names = sorted(path.name for path in folder.iterdir())
     records = [one for one in check_all(folder, names, 10**8, threads) if one.likeness]
     checked = time.perf_counter()
-    pairs = alike([one.likeness or "" for one in records])
+    table = pl.DataFrame(
+        [(one.sha256, one.likeness, str(folder), one.path) for one in records],
+        schema=["sha256", "likeness", "root", "path"],
+        orient="row",
+    )
+    pairs = relatives(table, max_pixels=10**8, threads=threads)
     ended = time.perf_counter()
-    found = {tuple(sorted((records[a].path, records[b].path))) for a, b in pairs.tolist()}
-    wanted = {tuple(sorted(pair)): kind for pair, kind in truth.items()}
+    named = {one.sha256: one.path for one in records}  # files of the same bytes are one image
+    of = {one.path: named[one.sha256] for one in records}
+    found = {tuple(sorted((named[a], named[b]))) for a, b in pairs.iter_rows()}
+    wanted = {tuple(sorted((of.get(a, a), of.get(b, b)))): kind for (a, b), kind in truth.items()}
     hits = found & wanted.keys()
     recalls = {
         kind: sum(wanted[pair] == kind for pair in hits) / max(1, list(wanted.values()).count(kind))
@@ -193,19 +222,24 @@ def measured(folder: Path, truth: dict[tuple[str, str], str], threads: int) -> d
         "wrong": sorted(found - wanted.keys())[:8],
         "missed": sorted(wanted.keys() - found)[:8],
         "seconds": {"checking and hashing": checked - begun, "pairs": ended - checked},
+        "processor seconds": time.process_time() - used,
     }
 
 
 def main() -> None:
     """Draw, plant, measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--among", type=Path, help="a folder of images, in place of drawn ones")
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--variants", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="revolion-likeness-") as name:
-        truth = plant(Path(name), given.images, given.variants, given.seed)
+        if given.among:
+            truth = plant_among(Path(name), given.among, given.variants, given.seed)
+        else:
+            truth = plant(Path(name), given.images, given.variants, given.seed)
         print(json.dumps(measured(Path(name), truth, given.threads), indent=1))
 
 

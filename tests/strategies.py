@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from revolion.formats import flat
-from revolion.formats.reading import OTHER_MEDIA
+from revolion.formats.reading import OTHER_MEDIA, Unreadable, path_of, refuse_unread_images
 from revolion.samples import IMAGE_TAG, ImageRef, Sample, Turn
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -16,7 +16,26 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
 )
 TEXT = _TEXT.filter(lambda text: IMAGE_TAG not in text)
 SAID = TEXT.filter(lambda text: text.strip() != "")
-PATHS = SAID.filter(lambda path: not path.startswith("data:"))
+
+
+def is_path(text: str) -> bool:
+    """Whether a layout takes the text for an image's path."""
+    try:
+        return path_of(text, "") == text and not text.startswith("data:")
+    except Unreadable:
+        return False
+
+
+def is_further(name: str) -> bool:
+    """Whether a row without images may have such a field, whatever it holds."""
+    try:
+        refuse_unread_images({name: 1})
+    except Unreadable:
+        return False
+    return name not in OTHER_MEDIA
+
+
+PATHS = TEXT.filter(is_path)
 
 
 @st.composite
@@ -28,7 +47,7 @@ def samples(draw: st.DrawFn, layout: str) -> list[Sample]:
 def sample(draw: st.DrawFn, layout: str, row: int) -> Sample:
     images = tuple(
         ImageRef(draw(PATHS))
-        if draw(st.booleans())
+        if layout == "llava" or draw(st.booleans())
         else ImageRef(f"row {row} image {at}", data=draw(st.binary(min_size=1, max_size=9)))
         for at in range(draw(st.integers(0, 3)))
     )
@@ -46,7 +65,7 @@ def sample(draw: st.DrawFn, layout: str, row: int) -> Sample:
 
 
 def _further(*taken: str) -> st.SearchStrategy[dict[str, Any]]:
-    names = TEXT.filter(lambda name: name not in taken)
+    names = TEXT.filter(lambda name: name not in taken and is_further(name))
     values = st.none() | st.booleans() | st.integers() | TEXT | st.lists(TEXT, max_size=2)
     return st.dictionaries(names, values, min_size=1, max_size=2).filter(
         lambda row: json.loads(json.dumps(row)) == row
@@ -55,6 +74,7 @@ def _further(*taken: str) -> st.SearchStrategy[dict[str, Any]]:
 
 _READ = (*OTHER_MEDIA, "id", "system", "history", "image", "images", "messages")
 _EXTRA: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "llava": st.just({}),
     "flat": st.just({})
     | st.builds(
         lambda row: {"flat": row}, _further(*_READ, *flat.IMAGE, *flat.QUESTION, *flat.ANSWER)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 import revolion
+from revolion.intake import take_in
 
 from .conftest import StudyMaker
 
@@ -43,3 +45,26 @@ def test_planted_defects_are_those_of_the_present_drawing(
     sq = pl.read_parquet(tmp_path / "run/results/sq.parquet").filter(pl.col("split") == "train")
     assert table.height == sq.height
     assert table.select("dataset", "uid").is_unique().all()
+
+
+def test_each_of_a_hundred_broken_images_is_found_and_none_else(tmp_path: Path) -> None:
+    """The small form of the bench: 2,000 images, ten broken in each of ten ways."""
+    broken_images = bench("broken_images")
+    due = broken_images.draw(tmp_path / "images", 2000, 100)
+    twice = dict.fromkeys(("truncated", "not_an_image", "missing", "too_large"), 20)
+    assert Counter(due.values()) == {**twice, "empty": 10, "outside_root": 10}
+    (tmp_path / "taken").mkdir()
+    take_in(
+        tmp_path / "taken", name="drawn", source=tmp_path / "rows.json", images=tmp_path / "images"
+    )
+    assert broken_images.compare(tmp_path / "taken", due) == {
+        "found": 100,
+        "found with another reason": 0,
+        "missed": 0,
+        "fine but refused": 0,
+        "lost": 0,
+    }
+    images = pl.read_parquet(tmp_path / "taken" / "images.parquet")
+    reasons = images.filter(pl.col("reason").str.starts_with("named"))
+    assert set(reasons["verdict"]) == {"wrong_extension"}
+    assert reasons.height > 400  # they pass, and the note says what they are

@@ -116,17 +116,6 @@ def test_report_warns_of_results_that_are_not_of_the_study(
     assert f"'revolion run {study}' renews them" in shown.err
 
 
-def test_inspect_as_json(revolion: Command, study: Path) -> None:
-    data, images = study.parent / "apple.json", study.parent / "images"
-    (images / "apple/003.png").write_bytes(b"")
-    found = json.loads(revolion("inspect", data, "--images", images, "--json").out)
-    assert (found["rows"], found["samples"], found["turns"]) == (20, 19, 19)
-    assert found["images"] == {"ok": 19, "empty": 1}
-    assert sum(found["rejects"].values()) == 1
-    few = revolion("inspect", data, "--images", images, "--limit", 5, "--json")
-    assert json.loads(few.out)["samples"] == 5
-
-
 def test_refine_starts_from_the_studys_own_settings(revolion: Command, tmp_path: Path) -> None:
     for offset, name in enumerate(NAMES):
         write_dataset(tmp_path, name, offset=offset)

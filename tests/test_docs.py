@@ -20,8 +20,12 @@ from pydantic_core import PydanticUndefined
 
 import revolion
 from revolion import errors, pipeline
+from revolion.asking import tuned
+from revolion.benchmarking import bench
 from revolion.cli import console
+from revolion.evaluations import of_study
 from revolion.formats import FORMATS
+from revolion.inspection import inspect
 from revolion.models.trainable import PROJECTORS
 from revolion.settings import DatasetSettings, Section, Study
 from revolion.studyfile import load
@@ -223,25 +227,52 @@ def test_python_snippets_run_in_order(
 # Results
 
 
+def require_columns(text: str, columns: list[str]) -> None:
+    """Fail unless a section's table names these columns and no others."""
+    rows = re.findall(r"^\| (`.+?) \| ", text, re.MULTILINE)
+    spans = {span for row in rows for span in re.findall(r"`(\w+)`", row)}
+    # A row of the page may stand for a run of columns: `bleu_1` … `bleu_4`.
+    for row in rows:
+        for first, last in re.findall(r"`(\w+)` … `(\w+)`", row):
+            spans |= set(columns[columns.index(first) : columns.index(last) + 1])
+    assert spans == set(columns)
+
+
 def test_the_run_page_has_every_column_and_key(make_study: StudyMaker, tmp_path: Path) -> None:
     summary = revolion.run(make_study(), tmp_path / "run")
     page = TEXTS["docs/run.md"]
     tables = sorted((tmp_path / "run/results").glob("*.parquet"))
     assert len(tables) == 7
     for table in tables:
-        rows = re.findall(r"^\| (`.+?) \| ", section(page, f"### `{table.name}`"), re.MULTILINE)
-        spans = {span for row in rows for span in re.findall(r"`(\w+)`", row)}
-        # A row of the page may stand for a run of columns: `bleu_1` … `bleu_4`.
-        columns = pl.read_parquet(table).columns
-        for row in rows:
-            for first, last in re.findall(r"`(\w+)` … `(\w+)`", row):
-                spans |= set(columns[columns.index(first) : columns.index(last) + 1])
-        assert spans == set(columns), table.name
+        require_columns(section(page, f"### `{table.name}`"), pl.read_parquet(table).columns)
     rows = re.findall(r"^\| (`.+?) \| ", section(page, "### `summary.json`"), re.MULTILINE)
     assert {span for row in rows for span in re.findall(r"`(\w+)`", row)} == set(summary)
     present = {path.name for path in (tmp_path / "run").iterdir() if path.name[0] != "."}
     for name in present:
         assert re.search(rf"\b{re.escape(name)}", page), name
+
+
+def test_the_bench_page_has_every_column_and_key(make_study: StudyMaker, tmp_path: Path) -> None:
+    study = make_study(verify={"arms": []})
+    run, to = tmp_path / "run", tmp_path / "bench"
+    revolion.run(study, run)
+    summary = bench(lambda _: of_study(study, run), tuned(study, run, "apple"), to)
+    page = TEXTS["docs/bench.md"]
+    columns = pl.read_parquet(to / "answers.parquet").columns
+    require_columns(section(page, "### `answers.parquet`"), columns)
+    require_columns(section(page, "### `summary.json`"), list(summary))
+    for name in (path.name for path in to.iterdir() if path.name[0] != "."):
+        assert f"`{name}`" in section(page, "## The folder"), name
+
+
+def test_the_inspect_page_has_every_key(in_folder: Path) -> None:
+    table = section(TEXTS["docs/inspect.md"], "## What is told").split("\n\n")
+    rows = re.findall(r"^\| (`[^|]+`) \|", "\n".join(table), re.MULTILINE)
+    keys = {span for row in rows for span in re.findall(r"`(\w+)`", row)}
+    found = inspect(in_folder / "data/detail.json")
+    repeated = found["duplicates"].keys()
+    assert keys - repeated == found.keys() - repeated
+    assert repeated <= keys
 
 
 def test_the_run_page_has_every_stage_and_exit_code() -> None:

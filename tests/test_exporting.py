@@ -221,9 +221,14 @@ def test_runs_are_bounded_and_lose_nothing() -> None:
 def test_what_cant_be_exported(run: Path, tmp_path: Path) -> None:
     known, out = summary(run), tmp_path / "out"
     for layout, side, copied, message in (
-        ("trl", "train", False, "unknown layout 'trl'; layouts: llava, messages, llamafactory"),
+        ("xml", "train", False, "unknown layout 'xml'; layouts: llava, messages, trl, llama"),
         ("llava", "test", False, "unknown side 'test'; sides: train, evaluation, both"),
-        ("parquet", "train", True, "Parquet holds the images itself; leave --copy-images out"),
+        (
+            "parquet",
+            "train",
+            True,
+            "parquet has the images with it anyway; leave --copy-images out",
+        ),
     ):
         with pytest.raises(SettingsError, match=re.escape(message)):
             export(run, known, layout, side, out, copy_images=copied)

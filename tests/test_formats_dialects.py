@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from revolion import formats
+from revolion.intake import take_in
 from revolion.samples import Reject, Sample
 
-from .layouts import (
-    read,
-    stored,
-)
+from .layouts import PNG, read, stored
 
 DIALECTS: dict[str, tuple[Any, list[str], str | None]] = {
     "LAMM": (
@@ -76,4 +75,20 @@ def test_dialects_of_llava(tmp_path: Path, name: str) -> None:
         assert reason in found.reason
 
 
-# Any bytes
+def test_sharegpt4vs_many_roots(tmp_path: Path) -> None:
+    """A map says where each beginning lies; a path that begins otherwise is set aside."""
+    roots, rows = {}, []
+    for number, start in enumerate(("coco/train2017", "sam/images", "web-celebrity/images")):
+        roots[f"{start}/"] = tmp_path / f"disk{number}" / "pictures"
+        roots[f"{start}/"].mkdir(parents=True)
+        (roots[f"{start}/"] / "a.png").write_bytes(PNG)
+        rows.append({**DIALECTS["ShareGPT4V"][0], "id": start, "image": f"{start}/a.png"})
+        rows[-1]["conversations"] = [rows[-1]["conversations"][0], {"from": "gpt", "value": start}]
+    rows.append({**rows[0], "image": "gqa/images/a.png"})
+    path = stored(tmp_path, "llava", json.dumps(rows))
+    (tmp_path / "out").mkdir()
+    take_in(tmp_path / "out", name="set", source=path, images=roots)
+    assert pl.read_parquet(tmp_path / "out/samples.parquet")["source_id"].len() == 3
+    assert pl.read_parquet(tmp_path / "out/images.parquet")["verdict"].to_list() == ["ok"] * 3
+    (reason,) = pl.read_parquet(tmp_path / "out/rejects.parquet")["reason"]
+    assert reason.startswith("no image root for this path; there are roots for 'coco/train2017/'")

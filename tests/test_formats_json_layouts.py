@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from revolion import formats
 from revolion.errors import DataError, SettingsError
 from revolion.formats import flat, json_rows, json_text, minigpt4
+from revolion.formats.captions import LAYOUTS_OWN, Instructions
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
 from .layouts import (
@@ -31,7 +32,6 @@ from .layouts import (
 )
 from .strategies import samples
 
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "formats"
 ALL = [(name, number) for name, texts in GOLDEN.items() for number in range(len(texts))]
 
 DRAWN = [1, 1, 1, 0, 1, 0, 1, 0]
@@ -53,19 +53,23 @@ def test_each_golden_file_is_told_by_its_content_and_read(
     assert formats.detect(tmp_path / "LACONV_instructions.json") == name
 
 
+def asked(image_id: str, instructions: Instructions = LAYOUTS_OWN) -> str:
+    return instructions.drawn("minigpt4", image_id, minigpt4.INSTRUCTIONS)
+
+
 def test_minigpt4(tmp_path: Path) -> None:
     first, second = golden(tmp_path, "minigpt4")
     assert (first.source_id, second.source_id) == ("2", 3)
     assert first.images == (ImageRef("image/2.jpg"),)
-    assert first.turns == (Turn(minigpt4.instruction_of("2"), "A cat."),)
+    assert first.turns == (Turn(asked("2"), "A cat."),)
     assert (first.extra, second.extra) == ({}, {"minigpt4": {"x": 1}})
 
 
 def test_minigpt4s_instructions_are_drawn_evenly_and_stay() -> None:
-    drawn = [minigpt4.instruction_of(str(number)) for number in range(4000)]
+    drawn = [asked(str(number)) for number in range(4000)]
     for instruction in minigpt4.INSTRUCTIONS:
         assert 900 < drawn.count(instruction) < 1100
-    assert drawn[:8] == list(map(minigpt4.instruction_of, map(str, range(8))))
+    assert drawn[:8] == list(map(asked, map(str, range(8))))
     first = [minigpt4.INSTRUCTIONS.index(instruction) for instruction in drawn[:8]]
     assert first == DRAWN, "another draw is another data set"
 
@@ -100,9 +104,6 @@ def test_macaw(tmp_path: Path) -> None:
     assert (first.source_id, first.images) == ("COCO_1.jpg", (ImageRef("COCO_1.jpg"),))
     assert (second.source_id, second.images) == (None, ())
     assert second.extra == {"macaw": {"video": "None"}}
-
-
-# MIMIC-IT and its images
 
 
 def test_what_stands_around_the_rows_is_passed_over(
@@ -336,50 +337,14 @@ def test_an_id_that_is_no_unicode(tmp_path: Path) -> None:
 
 
 def test_layouts_that_are_only_read(tmp_path: Path) -> None:
-    reason = re.escape("format 'lrv' is read, not written; written are llava, messages, flat")
+    reason = re.escape(
+        "format 'lrv' is read, not written; written are llava, onevision, messages, flat"
+    )
     with pytest.raises(SettingsError, match=reason):
         formats.write([], tmp_path / "x", "lrv")
-
-
-# Dialects of LLaVA
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     for number in range(150):
         accidents(tmp_path, name, random.Random(f"{name} {number}"))
-
-
-# Files that others made
-
-REAL: list[tuple[str, str, int, int]] = [
-    ("minigpt4/filter_cap.json", "minigpt4", 2362, 0),
-    ("llava_bench/coco2014_val_gpt4_qa_30x3.jsonl", "flat", 90, 0),
-    ("ms_swift/tests/llm/data/alpaca.jsonl", "flat", 3, 0),
-    ("ms_swift/tests/llm/data/alpaca.csv", "flat", 3, 0),
-    ("ms_swift/tests/llm/data/alpaca2.csv", "flat", 3, 0),
-    ("ms_swift/tests/llm/data/swift_single.csv", "flat", 3, 0),
-]
-NO_ANSWERS = ["llava_bench/qa90_questions.jsonl", "llava_bench/qa90_gpt4_answer.jsonl"]
-
-
-@pytest.mark.parametrize(("file", "name", "kept", "refused"), REAL, ids=[one[0] for one in REAL])
-def test_real_files(file: str, name: str, kept: int, refused: int) -> None:
-    path = SHARED / file
-    if not path.exists():
-        pytest.skip("the shared data sets are not on this machine")
-    assert formats.detect(path) == name
-    found = read(path, name)
-    assert sum(isinstance(one, Sample) for one in found) == kept
-    assert len(found) == kept + refused
-
-
-@pytest.mark.parametrize("file", NO_ANSWERS)
-def test_real_files_without_answers(file: str) -> None:
-    path = SHARED / file
-    if not path.exists():
-        pytest.skip("the shared data sets are not on this machine")
-    with pytest.raises(DataError, match="no format knows this file"):
-        formats.detect(path)
-    assert all("no answer" in one.reason for one in read(path, "flat") if isinstance(one, Reject))
-    assert len(read(path, "flat")) == len(path.read_text().splitlines())

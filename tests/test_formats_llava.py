@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from revolion import formats
 from revolion.errors import DataError, SettingsError, StoreError
 from revolion.formats import json_rows, json_text, llava
-from revolion.samples import Reject, Sample, Turn
+from revolion.samples import ImageRef, Reject, Sample, Turn
 
 from .llava_rows import DIALECTS, LINE, PAIR, ROW, SYSTEM, TEXT, only, read, stored
+from .strategies import PATHS, is_further, samples
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 STYLES: list[dict[str, Any]] = [
@@ -117,7 +118,7 @@ values = st.recursive(
     max_leaves=5,
 )
 others = st.dictionaries(
-    texts.filter(lambda key: key not in ("id", "image", "images", "conversations")),
+    texts.filter(lambda key: key not in ("id", "conversations") and is_further(key)),
     values,
     max_size=2,
 )
@@ -135,7 +136,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         row["id"] = draw(values)
     if draw(st.booleans()):
-        row["image"] = draw(words | st.lists(words, max_size=3) | st.none() | st.just(""))
+        row["image"] = draw(PATHS | st.lists(PATHS, max_size=3) | st.none() | st.just(""))
     if draw(st.booleans()):
         said[-1].update({f"_{key}": value for key, value in draw(others).items()})
     row |= draw(others)
@@ -156,6 +157,22 @@ def test_any_file_of_pythons_json_comes_back(
         path.write_bytes(text.encode())
         assert all(isinstance(one, Sample) for one in read(path)), read(path)
         assert copied(path) == path.read_bytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(samples("llava"))
+def test_what_llava_writes_it_reads(made: list[Sample]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        llava.write(made, Path(folder) / "rows.json")
+        assert read(Path(folder) / "rows.json") == made
+
+
+def test_bytes_have_no_place_in_llava(path: Path) -> None:
+    made = Sample("set", 0, None, (ImageRef("image 1", data=b"png"),), (Turn("Q", "A"),))
+    with pytest.raises(
+        DataError, match=r"row 1, field 'image': 'image 1' is held as bytes.*convert"
+    ):
+        llava.write([only(stored(path, ROW)), made], path)
 
 
 @pytest.mark.parametrize("name", ["coco_captions", "vqa_rad", "sroie", "puzzlevqa"])
@@ -320,7 +337,7 @@ def test_reading_by_name_of_the_format(path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.json: can't be read: No such file"):
         read(tmp_path / "nowhere.json")
-    with pytest.raises(DataError, match="is a folder; name the annotation file"):
+    with pytest.raises(DataError, match=r"holds no file that ends in \.json, \.jsonl$"):
         read(tmp_path)
     with pytest.raises(DataError, match=r"holds no file that ends in \.json, \.jsonl, \.parquet"):
         formats.detect(tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from revolion.samples import ImageRef, Reject, Sample, Turn
 from .layouts import BASE64, PNG, URL, lines, read, stored
 from .llava_rows import DIALECTS
 from .strategies import samples
-
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "formats"
 
 Q = {"role": "user", "content": "What?"}
 A = {"role": "assistant", "content": "A cat."}
@@ -240,33 +237,3 @@ def test_a_row_that_can_not_be_read(
 )
 def test_what_is_told_apart(tmp_path: Path, row: dict[str, Any], layout: str) -> None:
     assert formats.detect(stored(tmp_path, "", lines(row))) == layout
-
-
-SWIFT = "ms_swift/tests/llm/data/"
-REAL: list[tuple[str, str, int, int]] = [  # file, layout, samples, images
-    ("llamafactory/data/mllm_demo.json", "messages", 6, 8),
-    ("llamafactory/data/v1_multimodal_demo.jsonl", "messages", 24, 32),
-    (SWIFT + "chatml.jsonl", "messages", 3, 0),
-    (SWIFT + "conversations.jsonl", "llava", 3, 0),
-    (SWIFT + "multi_modal_1.jsonl", "messages", 3, 3),
-    (SWIFT + "multi_modal_2.jsonl", "messages", 3, 5),
-    (SWIFT + "multi_modal_3.jsonl", "messages", 3, 3),
-    (SWIFT + "sharegpt.jsonl", "messages", 3, 0),
-    (SWIFT + "swift_multi.json", "messages", 3, 0),
-    (SWIFT + "swift_multi.jsonl", "messages", 3, 0),
-    (SWIFT + "swift_single.jsonl", "messages", 3, 0),
-]
-
-
-@pytest.mark.parametrize(("file", "layout", "kept", "images"), REAL, ids=[one[0] for one in REAL])
-def test_real_files(tmp_path: Path, file: str, layout: str, kept: int, images: int) -> None:
-    path = SHARED / file
-    if not path.exists():
-        pytest.skip("the shared data sets are not on this machine")
-    assert formats.detect(path) == layout
-    found = [one for one in read(path, layout) if isinstance(one, Sample)]
-    assert found == read(path, layout)
-    assert (len(found), sum(len(one.images) for one in found)) == (kept, images)
-    content = [replace(one, extra={}) for one in found]
-    messages.write(content, tmp_path / "copy.jsonl")
-    assert read(tmp_path / "copy.jsonl", "messages") == content

@@ -18,6 +18,7 @@ from revolion.samples import ImageRef, Reject, Sample, Turn
 
 from .layouts import (
     BASE64,
+    GIF,
     GOLDEN,
     IMAGES,
     PNG,
@@ -67,7 +68,7 @@ def test_mimicit_finds_its_images(tmp_path: Path, place: Callable[[Path], None])
     assert isinstance(first, Sample)
     assert isinstance(second, Sample)
     assert (first.source_id, first.images) == ("LA_1", (ImageRef("I1", data=PNG),))
-    assert [image.data for image in second.images] == [b"\xff\xfe\xfd", PNG]
+    assert [image.data for image in second.images] == [GIF, PNG]
     assert first.turns == (Turn("Q", "A"),)
     assert first.extra == {"mimicit": {"rel_ins_ids": ["LA_2"]}}
 

@@ -12,7 +12,6 @@ from revolion.samples import Reject, Sample
 
 from .parquet_tables import (
     CAULDRON,
-    IMAGE,
     ONEVISION,
     TALK,
     image,
@@ -80,12 +79,6 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         {"conversations": TALK, "video": "a.mp4"},
         "video",
         "'video' can't be read; only images can",
-    ),
-    (
-        ONEVISION | {"images": pl.List(IMAGE)},
-        {"conversations": TALK, "images": [image()]},
-        "images",
-        "images belong in 'image'",
     ),
 ]
 

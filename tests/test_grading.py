@@ -11,7 +11,10 @@ import pytest
 from revolion import metrics
 from revolion.errors import DeviceMemoryError
 from revolion.grading import Cell, _mq_table, common
+from revolion.overlap import SEEN_SCHEMA
 from revolion.verification import compared
+
+NOTHING = pl.DataFrame(schema=SEEN_SCHEMA)
 
 
 def scores(*uids: str, turns: int = 2) -> pl.DataFrame:
@@ -42,10 +45,23 @@ def test_published_means_are_summed_exactly() -> None:
     uids = [f"{number}" for number in range(len(values))]
     names = (*metrics.COMPONENTS, "mq", *metrics.STATISTICS)
     turns = pl.DataFrame({"uid": uids} | dict.fromkeys(names, values))
-    table = _mq_table({("a", "b"): Cell(uids, turns, np.arange(len(uids)))}, "six")
+    table = _mq_table({("a", "b"): Cell(uids, turns, np.arange(len(uids)))}, "six", NOTHING)
     assert table["mq"].item() == table["meteor"].item() == exact
     seeds = pl.DataFrame({"arm": "full", "seed": range(6), "dataset": "a", "mq": values})
     assert compared(seeds)["full"]["per_dataset"] == {"a": exact}
     sets = pl.DataFrame({"arm": "full", "seed": 0, "dataset": uids, "mq": values})
     found = compared(sets)["full"]
     assert (found["mean"], found["per_seed"]) == (exact, [exact])
+
+
+def test_mq_on_unseen_samples_leaves_out_what_that_model_has_seen() -> None:
+    """Of another model, another data set, or a sample that was not compared, nothing."""
+    names = (*metrics.COMPONENTS, "mq", *metrics.STATISTICS)
+    turns = pl.DataFrame({"uid": list("xyz")} | {name: [1.0, 0.5, 0.25] for name in names})
+    cell = Cell(list("xyz"), turns, np.arange(3))
+    rows = [("a", "b", "x"), ("a", "b", "gone"), ("b", "b", "y"), ("a", "a", "z")]
+    rows += [("c", "b", uid) for uid in "xyz"]
+    seen = pl.DataFrame(rows, schema=SEEN_SCHEMA, orient="row")
+    table = _mq_table({("a", "b"): cell, ("c", "b"): cell, ("d", "b"): cell}, "six", seen)
+    assert table["unseen"].to_list() == [2, 0, 3]
+    assert table["mq_unseen"].to_list() == [0.375, None, table["mq"][0]]

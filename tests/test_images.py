@@ -80,6 +80,8 @@ BROKEN: dict[str, tuple[bytes, Verdict, str]] = {
     "half a jpeg": (encoded("JPEG")[:900], "truncated", "its pixels can't be decoded"),
     "half a png": (encoded("PNG")[:900], "truncated", "its pixels can't be decoded"),
     "half a gif": (encoded("GIF")[:1500], "truncated", "its pixels can't be decoded"),
+    "the start of a gif": (encoded("GIF")[:9], "truncated", "starts like a GIF, but its header"),
+    "no pixels": (png(0, 0), "truncated", "starts like a PNG, but its header can't be read"),
     "half a bmp": (encoded("BMP")[:900], "truncated", "its pixels can't be decoded"),
     "half a tiff": (encoded("TIFF")[:900], "truncated", "can't be"),
     "half a webp": (encoded("WEBP")[:300], "truncated", "can't be"),

@@ -18,7 +18,8 @@ import revolion
 from revolion import pipeline
 from revolion.errors import ImageError
 from revolion.formats import cauldron, webdataset
-from revolion.intake import source_digest, take_in
+from revolion.intake import take_in
+from revolion.origin import source_digest
 from revolion.samples import ImageRef, Sample, Turn
 from revolion.tables import from_table
 from revolion.taken import counts, images_root, stale

@@ -14,10 +14,8 @@ import pytest
 import torch
 from transformers import TrainingArguments
 
-from revolion import plan
-from revolion.answering import _answered
+from revolion.answering import answer_batch
 from revolion.errors import DeviceMemoryError, InterruptedRun, ModelError
-from revolion.jobs import Job
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.trainable import choose
 from revolion.models.training import _arguments
@@ -26,10 +24,8 @@ from revolion.settings import (
     AnsweringSettings,
     ComputeSettings,
     LoraSettings,
-    Study,
     TuningSettings,
 )
-from revolion.store import Store
 
 from .helpers import CPU, load_tiny, sample
 
@@ -310,9 +306,7 @@ def test_what_does_not_fit_into_memory_is_a_device_memory_error(
         model.loglikelihood([question], ["the 0"])
 
 
-def test_a_batch_that_did_not_fit_is_gone_before_its_halves_are_tried(
-    tiny_base: Path, tmp_path: Path
-) -> None:
+def test_a_batch_that_did_not_fit_is_gone_before_its_halves_are_tried(tiny_base: Path) -> None:
     """What the error itself keeps alive would leave the halves no more room than the whole."""
     model = load_tiny(tiny_base)
     questions = list(sample("", *[("how many ?", "two")] * 4, images=()).questions())
@@ -328,11 +322,11 @@ def test_a_batch_that_did_not_fit_is_gone_before_its_halves_are_tried(
             torch.empty(2**50)
 
     model._model.register_forward_pre_hook(fill, with_kwargs=True)
-    study = Study.model_validate({"datasets": ({"name": "d", "path": tmp_path / "d.json"},)})
-    job = Job(plan.Unit("answer", ("d",), {}), study, Store(tmp_path), tmp_path)
-    outcomes = _answered(job, model, questions)
-    assert [outcome.question for outcome in outcomes] == questions
-    assert all(outcome.answer for outcome in outcomes)
+    lines: list[Any] = []
+    answers = answer_batch(model, questions, AnsweringSettings(), seed=0, log=lines.append)
+    assert len(answers) == len(questions)
+    assert all(answers)
+    assert [line["batch"] for line in lines] == [4, 2, 2]
     assert len(held) == 3
     assert not any(alive)
 

@@ -29,7 +29,8 @@ def chunks(size: int) -> Iterator[Pairs]:
     for start in range(0, len(ANSWERS), size):
         end = start + size
         ids = [str(number) for number in range(len(ANSWERS))[start:end]]
-        yield Pairs(ids, ANSWERS[start:end], REFERENCES[start:end])
+        groups = [f"odd {int(number) % 2}" for number in ids]
+        yield Pairs(ids, ANSWERS[start:end], REFERENCES[start:end], groups, ids)
 
 
 def rated(size: int = 7, **options: Any) -> dict[str, Any]:
@@ -115,3 +116,22 @@ def test_the_command(tmp_path: Path) -> None:
     assert found["scores"]["mq"]["mean"] == pytest.approx(pl.read_parquet(to)["mq"].mean())
     with pytest.raises(SettingsError, match="tokenizer: found \"x\"; allowed: 'ptb' or 'none'"):
         CliRunner().invoke(app, [*command, "--tokenizer", "x"], catch_exceptions=False)
+
+
+def test_mq_of_a_group_is_the_mean_over_samples_of_the_mean_over_turns() -> None:
+    mq = np.array([0.2, 0.9, 0.7, 0.6, 1.0])
+    groups = ["b", "a", "b", "b", "a"]
+    found = rating.mq_by(mq, groups, ["s", "s", "t", "s", "u"])
+    assert list(found) == ["b", "a"], "in order of appearance"
+    assert found["b"] == pytest.approx(((0.2 + 0.6) / 2 + 0.7) / 2, abs=1e-15)
+    assert found["a"] == pytest.approx((0.9 + 1.0) / 2, abs=1e-15)
+
+
+def test_groups_do_not_depend_on_chunks() -> None:
+    whole = metrics.score(ANSWERS, REFERENCES, meteor="exact+stem")["mq"]
+    for size in (7, 60):
+        found = rated(size, grouped=True)
+        for name, start in (("odd 0", 0), ("odd 1", 1)):
+            assert found["mq_by"][name] == pytest.approx(whole[start::2].mean(), abs=1e-12)
+        assert found["mq_mean"] == pytest.approx(found["scores"]["mq"]["mean"], abs=1e-12)
+    assert "mq_by" not in rated()

@@ -40,6 +40,17 @@ SUMMARY: dict[str, Any] = {
         {"first": "vqa_rad", "second": "pipes|[red]", "images": 1234, "near_images": 5},
         {"first": "vqa_rad", "second": "empty", "images": 0, "near_images": 0},
     ],
+    "unseen": [
+        {
+            "tuned_on": tuned_on,
+            "evaluated_on": "vqa_rad",
+            "samples": 1000,
+            "unseen": unseen,
+            "mq": 0.7125,
+            "mq_unseen": mq,
+        }
+        for tuned_on, unseen, mq in (("a", 1000, 0.7125), ("b", 990, 0.7), ("c", 0, None))
+    ],
 }
 
 
@@ -133,6 +144,26 @@ def test_the_page_shows_the_pairs_that_share_something() -> None:
     nothing = markdown(SUMMARY | {"overlap": SUMMARY["overlap"][1:]})
     assert "No two data sets share anything" in nothing
     assert "## Overlap" not in markdown(SUMMARY | {"overlap": []})
+
+
+def test_mq_on_unseen_samples_is_shown_where_some_were_seen() -> None:
+    page = markdown(SUMMARY)
+    assert r"| b -\> vqa\_rad | 1,000 | 990 | 0.7125 | 0.7000 |" in page
+    assert r"| c -\> vqa\_rad | 1,000 | 0 | 0.7125 |  |" in page
+    assert r"a -\> vqa" not in page
+    text = terminal(tables(SUMMARY))
+    assert "b -> vqa_rad" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    nothing = SUMMARY | {"unseen": SUMMARY["unseen"][:1]}
+    assert "unseen" not in markdown(nothing) + terminal(tables(nothing))
+
+
+def test_the_terminal_shows_only_pairs_that_share_something() -> None:
+    text = terminal(tables(SUMMARY))
+    assert "vqa_rad, pipes" in text
+    assert "1,234" in text
+    assert "empty" not in text
+    assert "Overlap" not in terminal(tables(SUMMARY | {"overlap": SUMMARY["overlap"][1:]}))
 
 
 def test_the_page_lists_data_sets_by_rank() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import refining, results
+from revolion import refined, results
 from revolion.samples import ImageRef, Sample
 from revolion.settings import Study
 
@@ -78,7 +78,7 @@ def test_refined_paths_start_at_the_root_as_it_is_spelled(tmp_path: Path) -> Non
     (root / "images").symlink_to(real)
     for path in ("a.png", str(root / "images/a.png"), str(real / "a.png")):
         sample = Sample("d", 0, None, (ImageRef(path),), (), root=str(root / "images"))
-        moved = refining._moved(sample, root)
+        moved = refined._moved(sample, root)
         assert [image.path for image in moved.images] == ["images/a.png"]
         assert moved.root == str(root)
 

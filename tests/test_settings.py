@@ -121,6 +121,11 @@ def test_the_commented_file_says_the_same_study() -> None:
             tuning={"trainable": ["a.*", "b: c"], "epochs": 0.5},
             datasets=[{"name": "a", "path": "a b.json", "limit": 5, "licence": "CC: by"}],
         ),
+        study(
+            datasets=[
+                {"name": "a", "path": "b", "instructions": {"templates": ["Q: ?"], "seed": 3}}
+            ],
+        ),
     ):
         text = commented(given, "title")
         assert parse(yaml.safe_load(text), "study.yaml") == given

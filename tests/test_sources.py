@@ -135,3 +135,62 @@ def test_files_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"answer"')))
     with pytest.raises(DataError, match="row 0: is no JSON"):
         listed(sources.STDIN)
+
+
+KNOWN = [
+    {"id": "a", "reference": "a circle", "group": "round", "of": "s"},
+    {"id": "7", "reference": "a square", "group": "straight", "of": "t"},
+]
+
+
+@pytest.mark.parametrize("known", ["known.jsonl", "known.tsv", "known.parquet"])
+@pytest.mark.parametrize("said", ["said.json", "said.jsonl", "said.csv"])
+def test_answers_and_references_are_joined_by_id(tmp_path: Path, said: str, known: str) -> None:
+    answers = [{"id": "7", "answer": "square"}, {"id": "a", "answer": "circle"}]
+    files = write(tmp_path, said, answers), [write(tmp_path, known, KNOWN)]
+    (chunk,) = read_pairs(*files, Columns(group="group", sample="of"))
+    assert (chunk.ids, chunk.answers) == (["7", "a"], ["square", "circle"])
+    assert chunk.references == [["a square"], ["a circle"]]
+    assert (chunk.groups, chunk.samples) == (["straight", "round"], ["t", "s"])
+    (chunk,) = read_pairs(*files)
+    assert (chunk.groups, chunk.samples) == (["", ""], ["7", "a"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([{"id": "a"}], r"row 0: has no column 'answer'; there is id"),
+        ([{"id": "c", "answer": ""}], r"row 0, field 'id': 'c' is not in \S+known\.jsonl"),
+        ([{"id": "a", "answer": ""}] * 2, r"row 1, field 'id': 'a' is answered before"),
+        (
+            [{"id": "a", "answer": ""}],
+            r"said\.jsonl: has no answer to 1 of 2 in \S+known\.jsonl, the first is '7'",
+        ),
+        (
+            [{"id": "a", "answer": "Failed to obtain answer via API."}],
+            r"row 0, field 'answer': 'Failed to obtain .*' is a note of a failure, not an answer",
+        ),
+    ],
+)
+def test_what_can_not_be_joined(tmp_path: Path, answers: list[Any], message: str) -> None:
+    files = write(tmp_path, "said.jsonl", answers), [write(tmp_path, "known.jsonl", KNOWN)]
+    with pytest.raises(DataError, match=message):
+        listed(*files)
+
+
+def test_references_that_can_not_be_joined(tmp_path: Path) -> None:
+    said = write(tmp_path, "said.jsonl", [{"id": "a", "answer": "x"}])
+    twice = write(tmp_path, "known.jsonl", [KNOWN[0], KNOWN[0]])
+    with pytest.raises(DataError, match=r"known\.jsonl, row 1, field 'id': 'a' stands twice"):
+        listed(said, [twice])
+    table = write(tmp_path, "known.tsv", KNOWN)
+    with pytest.raises(DataError, match=r"known\.tsv.*no column 'kind'; there is id, reference, g"):
+        listed(said, [table], Columns(group="kind"))
+
+
+def test_what_has_no_columns_or_cuts_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    with pytest.raises(DataError, match="has no columns to group by"):
+        listed(tmp_path / "a.txt", [tmp_path / "a.txt"], Columns(group="x"))
+    with pytest.raises(DataError, match=r"cuts texts at 32,767 characters; .*PRED_FORMAT=tsv"):
+        listed(tmp_path / "a.xlsx")

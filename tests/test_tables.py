@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from revolion.errors import StoreError
 from revolion.samples import ImageRef, Sample, Turn
-from revolion.tables import SCHEMA, SampleTable, from_table, to_table, write_table
+from revolion.tables import (
+    SCHEMA,
+    SampleTable,
+    TableWriter,
+    checked_table,
+    from_table,
+    to_table,
+    write_table,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 extras = st.dictionaries(
@@ -99,3 +107,66 @@ def test_a_full_disk_is_told(tmp_path: Path, fill_disk: Callable[[str], None]) -
     fill_disk("x")
     with pytest.raises(StoreError, match="x: the disk is full"):
         write_table(to_table([made("one", 0)]), tmp_path / "x")
+
+
+def test_a_table_that_went_to_the_disk_in_parts_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [to_table([made("one", 10 * at + row) for row in range(at)]) for at in range(6)]
+    whole = pl.concat(batches)
+    folder = tmp_path / "names[1] are * no ? patterns"
+    folder.mkdir()
+    monkeypatch.setattr("revolion.tables._PART", 1000)
+    written = []
+    for name in ("x", "y"):
+        with TableWriter(folder / name, SCHEMA, row_group=4) as table:
+            for batch in batches:
+                table.add(batch)
+            assert (folder / f".{name}.parts").is_dir()
+            assert table.column("row").equals(whole["row"])
+            assert table.height == whole.height
+            table.store()
+        assert pl.read_parquet(folder / name, glob=False).equals(whole)
+        written.append((folder / name).read_bytes())
+    assert written[0] == written[1]
+    assert {file.name for file in folder.iterdir()} == {"x", "y"}
+
+
+def test_nothing_is_left_of_a_table_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill_disk: Callable[[str], None]
+) -> None:
+    monkeypatch.setattr("revolion.tables._PART", 0)
+    fill_disk("x")
+    with TableWriter(tmp_path / "x", SCHEMA) as table:
+        table.add(to_table([made("one", 0)]))
+        with pytest.raises(StoreError, match="x: the disk is full"):
+            table.store()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
+    with TableWriter(tmp_path / "x", SCHEMA) as table:
+        table.store()
+    assert pl.read_parquet(tmp_path / "x").schema == SCHEMA
+    assert to_table([]).schema == SCHEMA
+
+
+def test_digests_by_path_give_the_same_table() -> None:
+    shown = [("a", "b"), (), ("b",)]
+    plain = [
+        Sample("one", row, None, tuple(map(ImageRef, paths)), (Turn("q", f"{row}"),))
+        for row, paths in enumerate(shown)
+    ]
+    digests = {"a": "1a", "b": "2b"}
+    checked = [
+        Sample(
+            "one",
+            one.row,
+            None,
+            tuple(ImageRef(i.path, digests[i.path]) for i in one.images),
+            one.turns,
+        )
+        for one in plain
+    ]
+    by_uid = {one.uid_by(digests): one for one in plain}
+    assert checked_table(by_uid, digests).equals(to_table(checked))

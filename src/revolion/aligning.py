@@ -24,12 +24,13 @@ from revolion.digests import digest, uniform
 from revolion.errors import SettingsError
 from revolion.features import Features
 from revolion.formats.files import folder_of
-from revolion.intake import source_digest, take_in
+from revolion.intake import take_in
 from revolion.models import Log
 from revolion.models.bridge import Bridge
 from revolion.models.bridge.making import Parts, assemble
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.training import load_parameters
+from revolion.origin import source_digest
 from revolion.samples import Sample
 from revolion.settings import ComputeSettings, TuningSettings
 from revolion.store import Store, explained, write_atomically

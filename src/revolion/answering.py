@@ -21,10 +21,10 @@ from revolion import models
 from revolion.digests import seed_of
 from revolion.errors import DeviceMemoryError, InterruptedRun, StoreError
 from revolion.jobs import Job
-from revolion.models import VLM, Answer
+from revolion.models import VLM, Answer, Log
 from revolion.resources import peak_memory, release_memory
 from revolion.samples import Question
-from revolion.settings import TuningSettings
+from revolion.settings import AnsweringSettings, TuningSettings
 from revolion.tables import SampleTable, write_table
 
 ANSWERS = "answers.parquet"
@@ -73,7 +73,7 @@ def answer(job: Job) -> None:
     model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
     samples = SampleTable(part, job.image_roots())
     questions = list(chain.from_iterable(sample.questions() for sample in samples))
-    batches = _cut(arranged(model, questions), settings.batch_size)
+    batches = in_batches(model, questions, settings.batch_size)
     model.load_tuned(job.source("tuned"))
     model.see(job.features())
     saved = set(_pairs(_saved(job.folder)))
@@ -87,6 +87,11 @@ def answer(job: Job) -> None:
         done_now = len(questions) - left
         job.log({"done": done_now, "of": len(questions), "peak_memory_bytes": peak_memory()})
     _join(job.folder, questions)
+
+
+def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
+    """The questions as batches whose make-up depends on nothing but the questions."""
+    return _cut(arranged(model, questions), size)
 
 
 def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
@@ -103,26 +108,46 @@ def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 
 def _shard_rows(job: Job, model: VLM, shard: Sequence[Sequence[Question]]) -> list[Row]:
     started = time.monotonic()
-    outcomes = [outcome for batch in shard for outcome in _answered(job, model, batch)]
+    settings, seed = job.study.answering, job.study.seed
+    outcomes = [
+        _Outcome(question, said)
+        for batch in shard
+        for question, said in zip(
+            batch, answer_batch(model, batch, settings, seed=seed, log=job.log), strict=True
+        )
+    ]
     tokens = sum(outcome.answer.tokens for outcome in outcomes if outcome.answer)
     job.log({"tokens_per_second": round(tokens / max(time.monotonic() - started, 1e-9), 1)})
     return [outcome.row() for outcome in outcomes]
 
 
-def _answered(job: Job, model: VLM, batch: Sequence[Question]) -> list[_Outcome]:
-    """Answer a batch; one that does not fit into memory is halved until it does."""
-    seed = seed_of(job.study.seed, "answer", batch[0].uid, batch[0].turn)
+def answer_batch(
+    model: VLM,
+    batch: Sequence[Question],
+    settings: AnsweringSettings,
+    *,
+    seed: int,
+    log: Log,
+) -> list[Answer | None]:
+    """A batch's answers in its order; one that does not fit into memory is halved until it does.
+
+    Arguments: ``seed`` of the study, ``log`` is told of what did not fit. None is a question that
+    does not fit even alone.
+    """
+    drawn = seed_of(seed, "answer", batch[0].uid, batch[0].turn)
     try:
-        answers = model.answer(batch, job.study.answering, seed=seed)
-        return [_Outcome(question, answer) for question, answer in zip(batch, answers, strict=True)]
+        return [*model.answer(batch, settings, seed=drawn)]
     except DeviceMemoryError as error:
-        job.log({"event": "out of memory", "batch": len(batch), "error": str(error)})
+        log({"event": "out of memory", "batch": len(batch), "error": str(error)})
     # Not inside the handler: the error holds what the batch has filled the memory with.
     release_memory()
     if len(batch) == 1:
-        return [_Outcome(batch[0], None)]
+        return [None]
     half = len(batch) // 2
-    return _answered(job, model, batch[:half]) + _answered(job, model, batch[half:])
+    halves = (batch[:half], batch[half:])
+    return [
+        said for one in halves for said in answer_batch(model, one, settings, seed=seed, log=log)
+    ]
 
 
 def _save(folder: Path, rows: list[Row]) -> None:
@@ -162,4 +187,12 @@ def answered(table: pl.DataFrame) -> pl.Series:
     return table["answer"].is_not_null()
 
 
-__all__ = ["ANSWERS", "SCHEMA", "answer", "answered", "arranged"]
+__all__ = [
+    "ANSWERS",
+    "SCHEMA",
+    "answer",
+    "answer_batch",
+    "answered",
+    "arranged",
+    "in_batches",
+]

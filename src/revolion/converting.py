@@ -2,14 +2,16 @@
 
 What a row becomes is `formats.carrying`; here are the files. Images stay where they are as long as
 source and target both name them by path. Bytes become files beside the target, named by their
-digests, and for a target that holds bytes they are read from the image root, each checked first.
+digests, and for a target that holds bytes they are read from the image root. Bytes are checked
+either way, so that no broken image moves on in silence.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,13 @@ from revolion.errors import DataError, ImageError, SettingsError
 from revolion.formats.carrying import HOLD_BYTES, aside, carried, own_columns
 from revolion.formats.files import files, folder_of
 from revolion.formats.json_style import LINES, Style
-from revolion.images import check, resolve, usable
-from revolion.intake import require_source
+from revolion.images import Verdict, check, check_bytes, resolve, usable
+from revolion.origin import require_source
 from revolion.roots import store_image
 from revolion.samples import ImageRef, Reject, Sample
 from revolion.settings import ImageSettings
 from revolion.store import explained
+from revolion.subtracting import Other, Subtraction
 from revolion.taken import commonest
 
 _NOTED = 100  # rows between two notes of the progress
@@ -46,13 +49,15 @@ def convert(
     *,
     format: str | None = None,
     images: Path | None = None,
+    minus: Sequence[Path] = (),
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write a data set in another layout; a report of what was read, written, rejected and lost.
 
     Arguments: ``source`` a file, a folder of shards or a pattern, ``out`` the file to write,
     ``target`` its layout, ``format`` the source's (None: found), ``images`` the image root (None:
-    the source's folder), ``progress`` is told the rows read so far.
+    the source's folder), ``minus`` data sets whose samples are left out (`subtracting`),
+    ``progress`` is told the rows read so far.
 
     Returns ``from``, ``to``, ``rows``, ``samples`` written, ``rejects`` {reason: rows}, ``losses``
     [{what, rows, why}], ``aside`` {what: rows} that only this package reads again, ``images`` {how
@@ -61,13 +66,18 @@ def convert(
     Raises SettingsError for a target that is not written or a wrong name, DataError if the source
     can't be read or no row of it can be used, StoreError if the disk refuses.
     """
-    require_source(source)
+    for file in (source, *minus):
+        require_source(file)
     _require_name(source, out, target)
     layout = format or formats.detect(source)
     formats.load(layout)  # an unknown name is told before anything is made
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-    work = _Conversion(source, out, layout, target, images or folder_of(source), progress)
+    held = None
+    if minus:
+        others = [Other(file.name, file) for file in minus]
+        held = Subtraction(formats.read(source, source.stem, layout), others)
+    work = _Conversion(source, out, layout, target, images or folder_of(source), held, progress)
     found = formats.read(source, source.stem, layout)
     formats.write(work.samples(found), out, target, **options(source, out, layout, target))
     return work.report()
@@ -106,10 +116,11 @@ class _Conversion:
         layout: str,
         target: str,
         root: Path,
+        held: Subtraction | None,
         progress: Callable[[int], None] | None,
     ) -> None:
         self._source, self._layout, self._target = source, layout, target
-        self._root, self._progress = root, progress
+        self._root, self._held, self._progress = root, held, progress
         self._files = out.with_name(f"{out.stem}-images")
         self._rows = self._written = 0
         self._reasons: list[str] = []
@@ -117,7 +128,7 @@ class _Conversion:
         self._aside: Counter[str] = Counter()
         self._own: frozenset[str] | None = None  # not known before the first sample
         self._made: set[str] = set()
-        self._verdicts: dict[str, str | None] = {}
+        self._verdicts: dict[str, Verdict] = {}  # of files by path, of bytes by digest
         self._by_path = False
 
     def samples(self, found: Iterable[Sample | Reject]) -> Iterator[Sample]:
@@ -128,6 +139,9 @@ class _Conversion:
                 self._progress(self._rows)
             if isinstance(one, Reject):
                 self._reasons.append(one.reason)
+                continue
+            if self._held is not None and (also := self._held.found(one, self._root)):
+                self._reasons.append(also)
                 continue
             moved, losses = carried(one, self._layout, self._target)
             try:
@@ -164,10 +178,13 @@ class _Conversion:
 
     def _placed(self, image: ImageRef) -> ImageRef:
         """The image as the target holds it. Raises ImageError."""
-        if self._target in HOLD_BYTES:
-            return image if image.data is not None else replace(image, data=self._read(image.path))
         if image.data is None:
+            if self._target in HOLD_BYTES:
+                return replace(image, data=self._read(image.path))
             self._by_path = True
+            return image
+        self._require_usable(image.data)
+        if self._target in HOLD_BYTES:
             return image
         path = f"{self._files.name}/{store_image(image.data, self._files)}"
         self._made.add(path)
@@ -175,11 +192,17 @@ class _Conversion:
 
     def _read(self, path: str) -> bytes:
         if path not in self._verdicts:
-            record = check(self._root, path, ImageSettings().max_pixels)
-            self._verdicts[path] = None if usable(record.verdict) else record.verdict
-        if (verdict := self._verdicts[path]) is not None:
+            self._verdicts[path] = check(self._root, path, ImageSettings().max_pixels).verdict
+        if not usable(verdict := self._verdicts[path]):
             raise ImageError(f"image {verdict}", path)
         return read_image(self._root, path)
+
+    def _require_usable(self, data: bytes) -> None:
+        name = sha256(data).hexdigest()
+        if name not in self._verdicts:
+            self._verdicts[name] = check_bytes(name, data, ImageSettings().max_pixels).verdict
+        if not usable(verdict := self._verdicts[name]):
+            raise ImageError(f"image {verdict}", "bytes in the source")
 
     def _require_samples(self) -> None:
         """Raise DataError, before the file takes its place, if there is nothing in it."""

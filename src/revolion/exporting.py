@@ -1,36 +1,44 @@
-"""The refined data of a finished study, in the form that a trainer or a data hub takes.
+"""The refined data of a finished study, in the form that a trainer, a hub or a benchmark takes.
 
 Nothing is chosen or computed here: the samples are those of `refined/`, the writers those of
 `formats`. What is added is what the receiving side asks for: an ``<image>`` tag for each image, an
-entry in LLaMA-Factory's `dataset_info.json`, a card beside Parquet shards.
+entry in LLaMA-Factory's `dataset_info.json`, a card beside Parquet shards. The evaluation samples
+can become a benchmark, whose questions are those of the study.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from revolion import formats
+from revolion import formats, lmms_eval, metrics, vlmevalkit
 from revolion.converting import has_several, read_image
 from revolion.errors import ImageError, SettingsError
 from revolion.formats.carrying import carried
 from revolion.formats.json_style import LINES, Style
 from revolion.images import resolve
-from revolion.refining import FILES, SELECTION
+from revolion.refined import FILES
+from revolion.refining import SELECTION
 from revolion.report.card import card
 from revolion.results import REFINED, RESULTS
 from revolion.roots import store_image
 from revolion.samples import IMAGE_TAG, ImageRef, Sample
+from revolion.settings import MetricSettings
 from revolion.store import explained, write_atomically
 
-LAYOUTS = ("llava", "messages", "llamafactory", "parquet")
+BENCHMARKS = ("lmms-eval", "vlmevalkit")
+"""Layouts of the evaluation set."""
+
+LAYOUTS = ("llava", "messages", "trl", "llamafactory", "parquet", *BENCHMARKS)
 SIDES = (*FILES, "both")
 IMAGES = "images"
 """The folder of copied images."""
@@ -55,7 +63,7 @@ def export(
     run: Path,
     summary: Mapping[str, Any],
     layout: str,
-    side: str,
+    side: str | None,
     out: Path,
     *,
     copy_images: bool = False,
@@ -63,14 +71,16 @@ def export(
 ) -> dict[str, Any]:
     """Write the refined samples of a finished study's run folder into the folder ``out``.
 
-    Arguments: ``summary`` of the run, ``layout`` one of `LAYOUTS`, ``side`` one of `SIDES`,
-    ``copy_images`` to copy the images to ``out``/images under their digests, so that paths start
-    from ``out``. Returns ``files`` written, ``samples`` {side: count} and ``image_root``, what
-    paths start from (None where the images are inside).
+    Arguments: ``summary`` of the run; ``layout`` one of `LAYOUTS`; ``side`` one of `SIDES`, by
+    default train, and for `BENCHMARKS` evaluation, the only one; ``copy_images`` to copy the images
+    to ``out``/images under their digests, so that paths start from ``out``. Returns ``files``
+    written, ``samples`` {side: count} and ``image_root``, what paths start from (None where the
+    images are with the data).
 
     Raises SettingsError for an unknown layout or side, DataError for an image that has gone since
     the run, StoreError if the disk refuses.
     """
+    side = side or ("evaluation" if layout in BENCHMARKS else "train")
     _require_known(layout, side, copy_images)
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +93,8 @@ def export(
         text = card(summary, {one: work.counts(one) for one in sides})
         write_atomically(out / "README.md", text.encode())
         written.append(out / "README.md")
-    root = None if layout == "parquet" else str(out if copy_images else summary["image_root"])
+    inside = layout in ("parquet", *BENCHMARKS)
+    root = None if inside else str(out if copy_images else summary["image_root"])
     return {
         "files": [str(file.relative_to(out)) for file in written],
         "samples": {one: sum(work.counts(one).values()) for one in sides},
@@ -146,7 +157,7 @@ class _Export:
         return {name: self._kept.get((side, name), 0) for name in self._summary["datasets"]}
 
     def name(self, side: str) -> str:
-        """What LLaMA-Factory calls the data: the study's name and the side."""
+        """What others call the data: the study's name and the side."""
         study = re.sub(r"\W+", "_", self._summary["name"] or "revolion").strip("_")
         return f"{study}_{side}"
 
@@ -163,6 +174,8 @@ class _Export:
         """Write one side; its files."""
         if self._layout == "parquet":
             return self._shards(side)
+        if self._layout in BENCHMARKS:
+            return self._benchmark(side)
         samples = map(self._moved, self._samples(side))
         if self._layout == "llava":
             file = self._out / f"{side}.json"
@@ -170,14 +183,39 @@ class _Export:
         elif self._layout == "messages":
             file = self._out / f"{side}.jsonl"
             self._write_messages(samples, file, LINES)
+        elif self._layout == "trl":
+            file = self._out / f"{side}-trl.jsonl"
+            self._write_messages(samples, file, LINES, parts=True)
         else:
             file = self._out / f"{self.name(side)}.json"
             self._write_messages(samples, file, Style())
         return [file]
 
-    def _write_messages(self, samples: Iterable[Sample], file: Path, style: Style) -> None:
+    def _write_messages(
+        self, samples: Iterable[Sample], file: Path, style: Style, parts: bool = False
+    ) -> None:
         rows = map(for_trainers, samples)
-        formats.write(rows, file, "messages", style=style, always_images=True)
+        formats.write(rows, file, "messages", style=style, always_images=True, parts=parts)
+
+    def _benchmark(self, side: str) -> list[Path]:
+        if self._layout == "lmms-eval":
+            samples = self._sourced(side, self._copied)
+            variant = metrics.variant(self._summary["signature"]["metrics"])
+            settings = MetricSettings.model_validate(variant)
+            return lmms_eval.write(samples, self._out, self.name(side), self._summary, settings)
+        samples = self._sourced(side, self._digested)
+        file = self._out / f"{self.name(side)}{vlmevalkit.SUFFIX}.tsv"
+        vlmevalkit.write(samples, file, partial(read_image, self._root))
+        return [file]
+
+    def _sourced(
+        self, side: str, image: Callable[[ImageRef], ImageRef] = lambda image: image
+    ) -> Iterator[tuple[str, Sample]]:
+        """The samples, each of their images through a function, with their data sets' names."""
+        counts = self.counts(side)
+        sources = chain.from_iterable(repeat(name, rows) for name, rows in counts.items())
+        for sample, source in zip(self._samples(side), sources, strict=True):
+            yield source, replace(sample, images=tuple(map(image, sample.images)))
 
     def _samples(self, side: str) -> Iterator[Sample]:
         found = formats.read(self._refined / FILES[side], "refined", "llava", strict=True)
@@ -191,7 +229,12 @@ class _Export:
 
     def _copied(self, image: ImageRef) -> ImageRef:
         data = read_image(self._root, image.path)
-        return ImageRef(f"{IMAGES}/{store_image(data, self._out / IMAGES)}")
+        path = f"{IMAGES}/{store_image(data, self._out / IMAGES)}"
+        return ImageRef(path, sha256=Path(path).stem)
+
+    def _digested(self, image: ImageRef) -> ImageRef:
+        data = read_image(self._root, image.path)
+        return replace(image, sha256=hashlib.sha256(data).hexdigest())
 
     def _shards(self, side: str) -> list[Path]:
         folder = self._out / "data"
@@ -210,9 +253,7 @@ class _Export:
 
     def _sized(self, side: str) -> Iterator[tuple[Sample, int]]:
         """The samples in Parquet's layout, with the data set's name, and their sizes."""
-        counts = self.counts(side)
-        sources = chain.from_iterable(repeat(name, rows) for name, rows in counts.items())
-        for sample, source in zip(self._samples(side), sources, strict=True):
+        for source, sample in self._sourced(side):
             moved, _ = carried(sample, "llava", "onevision")
             fields = {"data_source": source} | moved.extra.get("onevision", {})
             size = sum(self._size(image.path) for image in sample.images)
@@ -255,5 +296,7 @@ def _require_known(layout: str, side: str, copy_images: bool) -> None:
         raise SettingsError(f"unknown layout '{layout}'; layouts: {', '.join(LAYOUTS)}")
     if side not in SIDES:
         raise SettingsError(f"unknown side '{side}'; sides: {', '.join(SIDES)}")
-    if copy_images and layout == "parquet":
-        raise SettingsError("Parquet holds the images itself; leave --copy-images out")
+    if layout in BENCHMARKS and side != "evaluation":
+        raise SettingsError(f"{layout} takes the evaluation set, not '{side}'; leave --side out")
+    if copy_images and layout in ("parquet", *BENCHMARKS):
+        raise SettingsError(f"{layout} has the images with it anyway; leave --copy-images out")

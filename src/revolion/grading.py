@@ -16,6 +16,7 @@ import polars as pl
 from revolion import metrics, quality
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
+from revolion.overlap import SEEN
 from revolion.scoring import SCORES
 from revolion.tables import write_table
 
@@ -51,7 +52,8 @@ def grade(job: Job) -> None:
     grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
     mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
     dq = quality.dq(mq, settings.dq, settings.with_self)
-    write_table(_mq_table(grid, job.study.metrics.preset), job.folder / "mq.parquet")
+    seen = pl.read_parquet(job.source("split") / SEEN)
+    write_table(_mq_table(grid, job.study.metrics.preset, seen), job.folder / "mq.parquet")
     ranks = quality.ranks(dq)
     table = pl.DataFrame({"dataset": names, "kind": settings.dq, "value": dq, "rank": ranks})
     write_table(table, job.folder / "dq.parquet")
@@ -59,18 +61,19 @@ def grade(job: Job) -> None:
     sq = []
     for asked in names:
         sq.append(_sq_table(asked, "evaluation", evaluated[asked], weights))
-        # Train parts are the larger ones by far, so no two are in memory at once.
-        sq.append(_sq_table(asked, "train", _part(job, asked, "train"), weights))
+        # Train parts are the larger ones by far: one at a time, and of that what SQ is made of.
+        train = _part(job, asked, "train", ["uid", "turn", "mq"])
+        sq.append(_sq_table(asked, "train", train, weights))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
-def _part(job: Job, asked: str, side: str) -> dict[str, Cell]:
+def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
     """Each model's scores of one part, over the samples that all of them have answered."""
     tables = {}
     for model in job.study.names:
         role = f"{model}/{asked}-{side}"
         if role in job.unit.sources:
-            tables[model] = pl.read_parquet(job.source(role) / SCORES)
+            tables[model] = pl.read_parquet(job.source(role) / SCORES, columns=columns)
     return common(tables, asked, side)
 
 
@@ -99,19 +102,28 @@ def _cell(table: pl.DataFrame, kept: pl.DataFrame) -> Cell:
     return Cell(kept["uid"].to_list(), turns, turns["place"].cast(pl.Int64).to_numpy())
 
 
-def _mq_table(grid: Mapping[tuple[str, str], Cell], preset: str) -> pl.DataFrame:
-    """A row per cell: means of per-sample values, and the corpus-level values beside them."""
+def _mq_table(
+    grid: Mapping[tuple[str, str], Cell], preset: str, seen: pl.DataFrame
+) -> pl.DataFrame:
+    """A row per cell: means of per-sample values, and the corpus-level values beside them.
+
+    Arguments: ``seen`` as `overlap.seen` gives it; MQ over the other samples is null if none is.
+    """
     rows = []
     for (tuned_on, asked), cell in grid.items():
         sums = {name: float(cell.turns[name].sum()) for name in metrics.STATISTICS}
         corpus = metrics.corpus_from_statistics(sums, preset)
         means = {name: quality.mean(cell.values(name)) for name in (*metrics.COMPONENTS, "mq")}
+        known = seen.filter(tuned_on=tuned_on, evaluated_on=asked)["uid"]
+        unseen = ~pl.Series(cell.uids).is_in(known.implode()).to_numpy()
         rows.append(
             {"tuned_on": tuned_on, "evaluated_on": asked, "samples": len(cell.uids)}
             | means
+            | {"unseen": int(unseen.sum())}
+            | {"mq_unseen": quality.mean(cell.mq[unseen]) if unseen.any() else None}
             | {f"corpus_{name}": value for name, value in corpus.items()}
         )
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, schema_overrides={"mq_unseen": pl.Float64})
 
 
 def _sq_table(

@@ -12,6 +12,7 @@ first frame of an animation is decoded, as it is the one that a model sees.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import struct
@@ -54,6 +55,15 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
 """The kinds of image that are tried, and how their files are called. Nothing else is opened."""
+
+_BEGINNINGS = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
 
 _BROKEN = (
     OSError,
@@ -98,6 +108,14 @@ def usable(verdict: Verdict) -> bool:
     return verdict in ("ok", "wrong_extension")
 
 
+def suffix_of(data: bytes) -> str:
+    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
+    for start, suffix in _BEGINNINGS.items():
+        if data.startswith(start):
+            return suffix
+    return ".webp" if data[8:12] == b"WEBP" else ""
+
+
 def resolve(root: Path, path: str) -> Path:
     """The place of an image, all links followed.
 
@@ -127,20 +145,35 @@ def check(root: Path, path: str, max_pixels: int) -> ImageRecord:
     try:
         with _opened(root, path) as (file, status):
             known = replace(known, bytes=status.st_size, mtime_ns=status.st_mtime_ns)
-            known = replace(known, sha256=_sha256(file))
-            with _pillow.strict(max_pixels):
-                image = _header(file, max_pixels)
-                width, height = image.size
-                kind = _kind_of(image)
-                known = replace(known, width=width, height=height, kind=kind)
-                _decode(image)
-                known = replace(known, likeness=_likeness(image))
+            known = _examined(known, file, max_pixels)
     except _Refused as refused:
         return replace(known, verdict=refused.verdict, reason=refused.reason)
-    suffix = Path(path).suffix.lower()
-    if suffix and suffix not in SUFFIXES[kind]:
+    kind, suffix = known.kind, Path(path).suffix.lower()
+    if known.verdict == "ok" and kind is not None and suffix and suffix not in SUFFIXES[kind]:
         return replace(known, verdict="wrong_extension", reason=f"named {suffix}, but is {kind}")
     return known
+
+
+def check_bytes(name: str, data: bytes, max_pixels: int) -> ImageRecord:
+    """`check` for an image whose bytes are at hand; what it is called tells nothing."""
+    known = ImageRecord(name, "ok", bytes=len(data))
+    if not data:
+        return replace(known, verdict="empty", reason="the file has no bytes")
+    return _examined(known, io.BytesIO(data), max_pixels)
+
+
+def _examined(known: ImageRecord, file: IO[bytes], max_pixels: int) -> ImageRecord:
+    """The record with what the file's content tells."""
+    known = replace(known, sha256=_sha256(file))
+    try:
+        with _pillow.strict(max_pixels):
+            image = _header(file, max_pixels)
+            width, height = image.size
+            known = replace(known, width=width, height=height, kind=_kind_of(image))
+            _decode(image)
+            return replace(known, likeness=_likeness(image))
+    except _Refused as refused:
+        return replace(known, verdict=refused.verdict, reason=refused.reason)
 
 
 def check_all(
@@ -248,6 +281,9 @@ def _header(file: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
     except Image.DecompressionBombError:
         raise _Refused("too_large", f"more than {max_pixels:,} pixels") from None
     except UnidentifiedImageError:
+        if suffix := suffix_of(head):
+            reason = f"starts like a {suffix[1:].upper()}, but its header can't be read"
+            raise _Refused("truncated", reason) from None
         start = head[:16].decode("ascii", "replace").replace("\ufffd", "?")
         tried = ", ".join(SUFFIXES)
         raise _Refused("not_an_image", f"none of {tried}; starts with {start!r}") from None

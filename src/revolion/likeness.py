@@ -1,12 +1,13 @@
-"""Which images look alike: a fingerprint of each, and all pairs that agree, without a double loop.
+"""Which images may be the same: a fingerprint of each, and candidates without a double loop.
 
 A copy that was saved again, scaled, trimmed or brightened has other bytes and shows the same thing.
-A fingerprint is what is left of an image at 32 x 32 pixels: a 64-bit hash that finds candidates,
-and the small image itself that decides about them. The hash takes the signs of the 64 lowest
-frequencies of the luminance against their median, as pHash does (Zauner, "Implementation and
-Benchmarking of Perceptual Image Hash Functions", 2010). Candidates are looked up by quarters of
+A fingerprint is what is left of an image at 32 x 32 pixels: a 64-bit hash by which candidates are
+looked up, and a tiny image by which the nearest are chosen. The hash says which of the 64 lowest
+frequencies of the luminance are strong, after pHash (Zauner, "Implementation and Benchmarking of
+Perceptual Image Hash Functions", 2010), whose median lets weak waves of diagrams flip; the borders,
+which trimming changes, are faded out. Candidates are looked up by quarters of
 the hash: of two hashes within 11 bits one quarter differs by at most two, by the pigeonhole
-principle.
+principle. Whether they are the same, `sameness` tells from the images themselves.
 
 Images of a single tone have no fingerprint: all blank pages look alike, and only their bytes say
 which are the same.
@@ -19,7 +20,6 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 SIDE = 32
 """Width and height in pixels of what a fingerprint is made of, whatever the image's own."""
@@ -27,95 +27,115 @@ SIDE = 32
 RADIUS = 11
 """Bits by which the hashes of candidates may differ; more would need wider look-ups."""
 
+NEAREST = 6
+"""Candidates of one image: those whose tiny images are the nearest."""
+
+_STRONG = 0.7  # share of the waves whose bit is 0: a strict median lets weak ones flip
 _PLAIN = 2.0  # spread of the luminance, of 255, below which an image has no fingerprint
-_SHIFT = 0.6  # of what a pixel's neighbours span: how far trimming by 2 % moves an edge
-_NOISE = 0.3  # in spreads of the luminance, as far as compression changes it
-_GRAIN = (2.0, 8.0)  # the same in levels of 255, of luminance and of colour, which it rounds more
-_LEAST = 0.86  # correlation of the luminance at full size: pages of one form have less
-_GAIN = 2.0  # how much brighter the one may be
+_FAR = 0.25  # mean squared difference of tiny images, in spreads, beyond which nothing is alike
 _PIECES, _BITS = 4, 16  # a hash's quarters
-_AT_ONCE = 1 << 22  # candidates held in memory
-_COMPARED = 1 << 14  # pairs of small images held in memory
+_TINY = 8, 4  # sides of the tiny image, of luminance and of colour
+_AT_ONCE = 1 << 21  # meetings in the index held in memory
+_COMPARED = 1 << 16  # pairs of tiny images held in memory
 
 Hashes = npt.NDArray[np.uint64]
-Pairs = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
 
 def fingerprint(pixels: npt.NDArray[np.uint8]) -> str:
-    """What an image is compared by, as hexadecimal text; '' for an image of a single tone.
+    """What an image is looked up by, as hexadecimal text; '' for an image of a single tone.
 
     Arguments: ``pixels`` uint8[32, 32, 3], the whole image scaled down, RGB. Returns 16 digits of
-    the hash, 2,048 of the luminance (32 x 32 bytes) and twice 128 of the colour (8 x 8 bytes each:
-    blue and red against the luminance).
+    the hash, 128 of the luminance (8 x 8 bytes) and twice 32 of the colour (4 x 4 bytes each: blue
+    and red against the luminance).
     """
     values = pixels.astype(np.float32)
     light: Floats = values @ _LUMINANCE
     if light.std() < _PLAIN:
         return ""
-    colours = [_smaller(0.5 * (values[..., channel] - light) + 128, 4) for channel in (2, 0)]
-    small = [np.rint(plane).astype(np.uint8).tobytes() for plane in (light, *colours)]
-    return _hash(_smaller(light, 2)).hex() + b"".join(small).hex()
+    colours = [0.5 * (values[..., channel] - light) + 128 for channel in (2, 0)]
+    planes = [_smaller(light, SIDE // _TINY[0])]
+    planes += [_smaller(plane, SIDE // _TINY[1]) for plane in colours]
+    tiny = b"".join(np.rint(plane).astype(np.uint8).tobytes() for plane in planes)
+    return (_hash(light) + tiny).hex()
 
 
-def alike(fingerprints: Sequence[str]) -> Pairs:
-    """All pairs of images that look alike.
+def candidates(fingerprints: Sequence[str], most: int = NEAREST) -> Places:
+    """The pairs of images that may be the same.
 
-    Arguments: ``fingerprints`` as `fingerprint` gives them, none empty. Returns int64[n_pairs, 2],
-    places in the sequence, the smaller first, in order.
+    Arguments: ``fingerprints`` as `fingerprint` gives them, none empty; ``most`` so many pairs of
+    one image are its own choice, and others may choose it, too. Returns int64[n_pairs, 2], places
+    in the sequence, the smaller first, in order: at most ``most`` times as many as images.
     """
     if not fingerprints:
         return np.empty((0, 2), np.int64)
     data = np.frombuffer(bytes.fromhex("".join(fingerprints)), np.uint8)
     rows = data.reshape(len(fingerprints), -1)
     hashes = np.ascontiguousarray(rows[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-    pairs = pairs_within(hashes, RADIUS)
-    kept = [_agree(rows, part) for part in _parts(pairs, _COMPARED)]
-    return pairs[np.concatenate(kept)] if kept else pairs
+    tiny = _tiny(rows[:, 8:])
+    chosen = [np.empty(0, np.int64)]
+    for first, second in met(hashes, RADIUS):
+        first, second = _nearest(tiny, first, second, most)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        chosen.append(low * len(rows) + high)
+    return np.stack(np.divmod(np.unique(np.concatenate(chosen)), len(rows)), axis=1)
 
 
-def pairs_within(hashes: Hashes, radius: int) -> Pairs:
-    """All pairs of hashes that differ by at most ``radius`` bits.
+def met(hashes: Hashes, radius: int, at_once: int = _AT_ONCE) -> Iterator[tuple[Places, Places]]:
+    """All ordered pairs of hashes that differ by at most ``radius`` bits, some images at a time.
 
-    Arguments: ``hashes`` uint64[n], ``radius`` from 0 to 11. Returns int64[n_pairs, 2], places in
-    the array, the smaller first, in order. Time and memory grow with the pairs that there are, so
-    equal things are better counted once. Raises ValueError for another radius.
+    Arguments: ``hashes`` uint64[n], ``radius`` from 0 to 11, ``at_once`` how many meetings in the
+    index are held in memory, or as many as one image has. Yields places int64[n_pairs], all
+    partners of one image in one piece. Raises ValueError for another radius.
     """
     if not 0 <= radius <= RADIUS:
         raise ValueError(f"radius: expected 0 to {RADIUS} bits, found {radius}")
-    found = [np.empty(0, np.int64)]
-    for piece in range(_PIECES):
-        keys = ((hashes >> np.uint64(piece * _BITS)) & np.uint64(0xFFFF)).astype(np.int64)
-        for first, second in _within_piece(keys, radius // _PIECES):
-            near = (first < second) & (_bits(hashes[first] ^ hashes[second]) <= radius)
-            found.append(first[near] * len(hashes) + second[near])
-    # Quarter by quarter the same pair may be met again.
-    first, second = np.divmod(np.unique(np.concatenate(found)), max(1, len(hashes)))
-    return np.stack([first, second], axis=1)
+    shelves = [_Shelf(hashes, piece, radius // _PIECES) for piece in range(_PIECES)]
+    load = np.cumsum(sum(shelf.load() for shelf in shelves))
+    total = int(load[-1]) if len(load) else 0
+    ends = np.searchsorted(load, np.arange(at_once, total + at_once, at_once), side="right")
+    for some in np.split(np.arange(len(hashes)), np.unique(ends[ends < len(hashes)])):
+        if not len(some):
+            continue
+        found = [pair for shelf in shelves for pair in shelf.partners(some, hashes, radius)]
+        # Quarter by quarter the same pair may be met again.
+        pairs = np.unique(np.concatenate(found))
+        first, second = np.divmod(pairs, len(hashes))
+        yield first, second
 
 
-def _within_piece(keys: Pairs, flips: int) -> Iterator[tuple[Pairs, Pairs]]:
-    """Ordered pairs of places whose keys differ by at most ``flips`` bits, a part at a time."""
-    order = np.argsort(keys, kind="stable")
-    ends = np.cumsum(np.bincount(keys, minlength=1 << _BITS))
-    starts = np.concatenate([[0], ends[:-1]])
-    for count in range(flips + 1):
-        for bits in combinations(range(_BITS), count):
-            wanted = keys ^ sum(1 << bit for bit in bits)
-            yield from _met(order, starts[wanted], ends[wanted])
+class _Shelf:
+    """One quarter of all hashes, sorted: who has which."""
 
+    def __init__(self, hashes: Hashes, piece: int, flips: int) -> None:
+        quarter = (hashes >> np.uint64(piece * _BITS)) & np.uint64(0xFFFF)
+        self._keys = quarter.astype(np.int64)
+        self._order = np.argsort(self._keys, kind="stable")
+        self._counts = np.bincount(self._keys, minlength=1 << _BITS)
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._masks = [
+            sum(1 << bit for bit in bits)
+            for count in range(flips + 1)
+            for bits in combinations(range(_BITS), count)
+        ]
 
-def _met(order: Pairs, starts: Pairs, ends: Pairs) -> Iterator[tuple[Pairs, Pairs]]:
-    """Each place with the places in its own range of ``order``."""
-    counts = ends - starts
-    asking = np.flatnonzero(counts)
-    sums = np.cumsum(counts[asking])
-    parts = np.searchsorted(sums, np.arange(_AT_ONCE, sums[-1] if len(sums) else 0, _AT_ONCE))
-    for some in np.split(asking, parts):
-        lengths = counts[some]
-        first = np.repeat(some, lengths)
-        within = np.arange(len(first)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        yield first, order[np.repeat(starts[some], lengths) + within]
+    def load(self) -> Places:
+        """How many partners each image will meet."""
+        there: Places = sum(self._counts[np.arange(1 << _BITS) ^ mask] for mask in self._masks)
+        return there[self._keys]
+
+    def partners(self, some: Places, hashes: Hashes, radius: int) -> Iterator[Places]:
+        """Some images' partners, as place * n + partner's place."""
+        yield np.empty(0, np.int64)
+        for mask in self._masks:
+            keys = self._keys[some] ^ mask
+            counts = self._counts[keys]
+            first = np.repeat(some, counts)
+            within = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
+            second = self._order[np.repeat(self._starts[keys], counts) + within]
+            near = (first != second) & (_bits(hashes[first] ^ hashes[second]) <= radius)
+            yield first[near] * len(hashes) + second[near]
 
 
 def _bits(words: Hashes) -> npt.NDArray[np.uint8]:
@@ -124,44 +144,31 @@ def _bits(words: Hashes) -> npt.NDArray[np.uint8]:
     return ones
 
 
-def _agree(rows: npt.NDArray[np.uint8], pairs: Pairs) -> npt.NDArray[np.bool_]:
-    """Whether the small images of each pair are one image, seen through trimming and brightness.
-
-    Brightness moves or scales all values alike, so they are compared in spreads of the luminance
-    around its mean; trimming moves edges, so a pixel may differ by a share of what lies around it.
-    """
-    (light, colour, spread), others = (_planes(rows[pairs[:, side]]) for side in (0, 1))
-    gain = spread / others[2]
-    same = (gain < _GAIN) & (gain > 1 / _GAIN)
-    same &= (light * others[0]).mean(axis=(1, 2)) >= _LEAST
-    planes = ((_smaller(light, 2), _smaller(others[0], 2)), (colour, others[1]))
-    for grain, (one, other) in zip(_GRAIN, planes, strict=True):
-        noise = _NOISE + grain / np.minimum(spread, others[2])
-        room = _SHIFT * np.maximum(_span(one), _span(other)) - np.abs(one - other)
-        same &= room.reshape(len(room), -1).min(axis=1) + noise >= 0
-    return same
+def _tiny(rows: npt.NDArray[np.uint8]) -> Floats:
+    """The tiny images in spreads of their luminance around its mean, the middle weighing more."""
+    size = _TINY[0] ** 2
+    values = rows.astype(np.float32)
+    light, colours = values[:, :size], values[:, size:] - 128
+    light = light - (light * _INNER).mean(axis=1, keepdims=True)
+    # A pattern finer than a tiny pixel leaves no spread.
+    spread = np.sqrt(np.maximum((light**2 * _INNER).mean(axis=1, keepdims=True), 1))
+    tiny: Floats = np.concatenate([light * np.sqrt(_INNER), colours], axis=1) / spread
+    return tiny
 
 
-def _planes(rows: npt.NDArray[np.uint8]) -> tuple[Floats, Floats, Floats]:
-    """Luminance [n, 32, 32] and colours [n, 2, 8, 8], both in spreads, and the spread [n]."""
-    values = rows[:, 8:].astype(np.float32)
-    light = values[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE)
-    spread = light.std(axis=(1, 2))
-    light = (light - light.mean(axis=(1, 2), keepdims=True)) / spread[:, None, None]
-    colour = 2 * (values[:, SIDE * SIDE :] - 128) / spread[:, None]
-    return light, colour.reshape(-1, 2, SIDE // 4, SIDE // 4), spread
-
-
-def _span(planes: Floats) -> Floats:
-    """What the 3 x 3 pixels around each one span; the same shape."""
-    edge = [(0, 0)] * (planes.ndim - 2) + [(1, 1)] * 2
-    around = sliding_window_view(np.pad(planes, edge, mode="edge"), (3, 3), axis=(-2, -1))
-    span: Floats = around.max(axis=(-2, -1)) - around.min(axis=(-2, -1))
-    return span
-
-
-def _parts(pairs: Pairs, size: int) -> Iterator[Pairs]:
-    return (pairs[start : start + size] for start in range(0, len(pairs), size))
+def _nearest(tiny: Floats, first: Places, second: Places, most: int) -> tuple[Places, Places]:
+    """Of the partners of each image the ``most`` nearest that look alike at all."""
+    distance = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _COMPARED):
+        some = slice(start, start + _COMPARED)
+        distance[some] = ((tiny[first[some]] - tiny[second[some]]) ** 2).mean(axis=1)
+    alike = distance <= _FAR
+    first, second, distance = first[alike], second[alike], distance[alike]
+    order = np.lexsort((second, distance, first))
+    first, second = first[order], second[order]
+    _, starts, counts = np.unique(first, return_index=True, return_counts=True)
+    kept = np.arange(len(first)) - np.repeat(starts, counts) < most
+    return first[kept], second[kept]
 
 
 def _smaller(planes: Floats, times: int) -> Floats:
@@ -173,17 +180,22 @@ def _smaller(planes: Floats, times: int) -> Floats:
 
 
 def _hash(light: Floats) -> bytes:
-    waves = _COSINES @ light @ _COSINES.T
-    return np.packbits(waves > np.median(waves.flat[1:])).tobytes()
+    waves = _COSINES @ ((light - light.mean()) * _WINDOW) @ _COSINES.T
+    lowest = waves.flat[_LOWEST]
+    return np.packbits(lowest > np.quantile(lowest, _STRONG)).tobytes()
 
 
-def _cosines() -> Floats:
-    """The 8 lowest waves of the discrete cosine transform, a row each: float32[8, 16]."""
-    frequency, place = np.mgrid[:8, : SIDE // 2]
-    waves: Floats = np.cos(2 * np.pi / SIDE * frequency * (place + 0.5)).astype(np.float32)
-    return waves
+def _fading(side: int) -> Floats:
+    """Weights float32[side, side] that are 0 beyond the borders and 1 in the middle."""
+    arch = np.sin(np.pi / side * (np.arange(side) + 0.5))
+    weights: Floats = np.outer(arch, arch).astype(np.float32)
+    return weights
 
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-_COSINES = _cosines()
+_WINDOW = _fading(SIDE)
+_INNER = _fading(_TINY[0]).ravel() / _fading(_TINY[0]).mean()
+_FREQUENCY, _PLACE = np.mgrid[:SIDE, :SIDE]
+_COSINES = np.cos(np.pi / SIDE * _FREQUENCY * (_PLACE + 0.5)).astype(np.float32)
+_LOWEST = np.argsort(_FREQUENCY**2 + _PLACE**2, axis=None, kind="stable")[1:65]
 _ONES = np.array([number.bit_count() for number in range(1 << 16)], np.uint8)

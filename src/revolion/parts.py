@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import polars as pl
 
 from revolion import intake, overlap, splits
 from revolion.digests import digest_of_names
+from revolion.formats.captions import Instructions
 from revolion.jobs import Job
 from revolion.plan import Part, Parts, Unit
-from revolion.settings import Study
+from revolion.relatives import relatives
+from revolion.settings import InstructionSettings, Study
 from revolion.store import Store
+from revolion.subtracting import Other
 from revolion.tables import write_table
 from revolion.taken import IMAGES, SAMPLES, images_root
 
@@ -43,32 +47,51 @@ def take_in(job: Job) -> None:
         format=dataset.format,
         limit=dataset.limit,
         seed=job.study.seed,
+        instructions=_instructions(dataset.instructions),
         policy=images.policy,
         max_pixels=images.max_pixels,
         threads=job.study.compute.threads,
+        minus=[_other(job.study, other) for other in dataset.minus],
         progress=note,
     )
+
+
+def _instructions(settings: InstructionSettings | None) -> Instructions | None:
+    return None if settings is None else Instructions(settings.templates, settings.seed)
+
+
+def _other(study: Study, other: str) -> Other:
+    """A data set that is subtracted: one of the study, whole, or a file."""
+    if other not in study.names:
+        return Other(Path(other).name, Path(other))
+    known = study.dataset(other)
+    return Other(other, known.path, known.images, known.format)
 
 
 def split(job: Job) -> None:
     """Give every sample of the study its side.
 
-    Leaves a table per part, `parts.json`, and `overlap.parquet`: what the data sets share.
+    Leaves a table per part, `parts.json`, `overlap.parquet`: what the data sets share, and
+    `seen.parquet`: which evaluation samples have relatives in which train parts.
     """
     settings = job.study.split
     files = {name: job.source(name) / SAMPLES for name in job.study.names}
     images = [_fingerprints(job, name) for name in job.study.names]
-    relatives = overlap.relatives(pl.concat(images))
+    pairs = relatives(
+        pl.concat(images),
+        max_pixels=job.study.images.max_pixels,
+        threads=job.study.compute.threads,
+    )
     sides = splits.split(
         {name: pl.read_parquet(file, columns=["uid", "sha256"]) for name, file in files.items()},
         seed=job.study.seed,
         share=settings.evaluation_share,
         max_train=settings.max_train,
         max_evaluation=settings.max_evaluation,
-        relatives=relatives.iter_rows() if settings.near_duplicates else (),
+        relatives=pairs.iter_rows() if settings.near_duplicates else (),
     )
     held = {name: _holdings(file) for name, file in files.items()}
-    write_table(overlap.overlaps(held, relatives), job.folder / OVERLAP)
+    write_table(overlap.overlaps(held, pairs), job.folder / OVERLAP)
     parts = []
     for name, file in files.items():
         table = pl.read_parquet(file)  # whole, texts and all, so one at a time
@@ -77,7 +100,25 @@ def split(job: Job) -> None:
             part = table.filter(sides[name]["side"] == side).sort("uid")
             write_table(part, job.folder / f"{name}-{side}.parquet")
             parts.append({"dataset": name, "side": side} | _facts(part))
+    seen = _seen(job, pairs)
+    write_table(seen, job.folder / overlap.SEEN)
+    for facts in parts:
+        if facts["side"] == "evaluation":
+            rows = seen.filter(pl.col("evaluated_on") == facts["dataset"])
+            facts["seen"] = digest_of_names(chain.from_iterable(rows.iter_rows()))
     (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
+
+
+def _seen(job: Job, pairs: pl.DataFrame) -> pl.DataFrame:
+    """`overlap.seen` of the parts that were just written."""
+    names = job.study.names
+    columns = ["uid", "sha256", "turns"]
+    train = {name: _holdings(job.folder / f"{name}-train.parquet") for name in names}
+    asked = {
+        name: pl.read_parquet(job.folder / f"{name}-evaluation.parquet", columns=columns)
+        for name in names
+    }
+    return overlap.seen(train, asked, pairs)
 
 
 def read_parts(study: Study, store: Store, unit: Unit) -> Parts:
@@ -95,11 +136,14 @@ def read_parts(study: Study, store: Store, unit: Unit) -> Parts:
 
 
 def _fingerprints(job: Job, name: str) -> pl.DataFrame:
-    """The digests and fingerprints of the images that some sample of a data set shows."""
+    """Digest, fingerprint and place of the images that some sample of a data set shows."""
     folder = job.source(name)
     shown = pl.read_parquet(folder / SAMPLES, columns=["sha256"]).explode("sha256")
-    images = pl.read_parquet(folder / IMAGES, columns=["sha256", "likeness"])
-    return images.join(shown, on="sha256", how="semi")
+    images = pl.read_parquet(folder / IMAGES, columns=["sha256", "likeness", "path"])
+    settings = job.study.dataset(name).images
+    assert settings is not None  # a resolved study names every image root
+    root = pl.lit(str(images_root(folder, settings))).alias("root")
+    return images.join(shown, on="sha256", how="semi").with_columns(root)
 
 
 def _holdings(file: Path) -> overlap.Holdings:

@@ -20,8 +20,8 @@ from typing import Any
 
 from revolion import backends, jobs, metrics, models, plan, results
 from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
-from revolion.intake import source_digest
 from revolion.jobs import Job
+from revolion.origin import source_digest
 from revolion.parts import read_parts
 from revolion.plan import Parts, Unit
 from revolion.refining import draws
@@ -59,6 +59,18 @@ class Progress:
 
 
 Watcher = Callable[[Sequence[Progress]], None]
+
+
+def counting(watch: Watcher, stage: str) -> Callable[[int], None]:
+    """Takes how many more there are of something and tells the watcher how many that makes."""
+    seen = 0
+
+    def note(more: int) -> None:
+        nonlocal seen
+        seen += more
+        watch([Progress(stage, seen, 0)])
+
+    return note
 
 
 def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, Any]:
@@ -107,7 +119,11 @@ def intake_units(study: Study) -> list[Unit]:
 
     Raises DataError for a file that is not there or can't be read, SettingsError as `plan.intake`.
     """
-    sources = {dataset.name: source_digest(dataset.path) for dataset in study.datasets}
+    sources = {
+        dataset.name: source_digest(dataset.path, dataset.format) for dataset in study.datasets
+    }
+    others = {other for dataset in study.datasets for other in dataset.minus}
+    sources |= {other: source_digest(Path(other)) for other in sorted(others - sources.keys())}
     return plan.intake(study, sources)
 
 

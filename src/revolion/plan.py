@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from revolion.digests import digest
@@ -20,13 +21,13 @@ from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
 
 VERSIONS = {
-    "intake": 3,
-    "split": 3,
+    "intake": 4,
+    "split": 4,
     "encode": 1,
     "tune": 2,
     "answer": 2,
     "score": 2,
-    "grade": 3,
+    "grade": 4,
     "refine": 2,
     "verify": 2,
 }
@@ -85,7 +86,8 @@ class Part:
     ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
     is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
     those of all its texts together; ``images`` is the folder that its image paths are below, given
-    absolutely or from the store's root.
+    absolutely or from the store's root; ``seen`` the digest of which samples of an evaluation part
+    have relatives in which train parts.
     """
 
     dataset: str
@@ -96,6 +98,7 @@ class Part:
     turns: int
     characters: int
     images: str
+    seen: str = ""
 
 
 Parts = Mapping[tuple[str, str], Part]
@@ -123,7 +126,10 @@ Draws = Mapping[tuple[str, int], Draw]
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
-    """The units that take the data sets in; ``sources`` are their files' digests by name.
+    """The units that take the data sets in.
+
+    Arguments: ``sources`` their files' digests by name, and those of other files by path that
+    `minus` names.
 
     Raises SettingsError for a study of fewer than two data sets.
     """
@@ -140,10 +146,20 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
+            "instructions": _dump(dataset)["instructions"],
+            "minus": [[*_other(study, other), sources[other]] for other in dataset.minus],
             "policy": _dump(study.images),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
+
+
+def _other(study: Study, other: str) -> tuple[Any, ...]:
+    """How a data set that is subtracted is called and read."""
+    if other not in study.names:
+        return (Path(other).name,)
+    settings = study.dataset(other)
+    return other, _dump(settings)["images"], settings.format
 
 
 def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:
@@ -279,9 +295,17 @@ class _Planner:
 
     def grade(self, grid: Sequence[Unit]) -> Unit:
         scores = [unit for unit in grid if unit.stage == "score"]
-        params = {"quality": _dump(self.study.quality), "datasets": self.study.names}
+        asked = [self.parts[name, "evaluation"] for name in self.study.names]
+        params = {
+            "quality": _dump(self.study.quality),
+            "datasets": self.study.names,
+            "seen": [part.seen for part in asked],
+        }
         sources = {"/".join(unit.names): unit.key for unit in scores}
-        return Unit("grade", ("all",), params, tuple(sources.values()), sources)
+        needs = tuple(sources.values())
+        # Where it lies is no part of what it says, and the split is done before there are parts.
+        sources["split"] = asked[0].path.rpartition("/")[0]
+        return Unit("grade", ("all",), params, needs, sources)
 
     def refine(self, grade: Unit) -> Unit:
         params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from revolion import metrics
+from revolion import metrics, quality
+from revolion.bootstrap import BLOCKS, interval, resampled
 from revolion.errors import DataError, SettingsError
 from revolion.metrics import Scores
 from revolion.settings import MetricSettings
@@ -27,12 +28,8 @@ from revolion.store import explained, opened_atomically
 
 Floats = NDArray[np.float64]
 
-BLOCKS = 4096
-"""Blocks that a bootstrap draws from: single pairs as long as there are no more of them."""
-
 NAMES = (*metrics.COMPONENTS, "mq")
 SUFFIXES = (".parquet", ".jsonl")
-_AT_ONCE = 64  # replicates drawn together: 64 x 4096 counts are 2 MB
 
 
 @dataclass
@@ -61,17 +58,21 @@ def rate(
     to: Path | None = None,
     replicates: int = 1000,
     seed: int = 0,
+    grouped: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Score pairs and sum them up.
 
     Arguments: ``to`` a file for the per-pair values, `.parquet` or `.jsonl`; ``replicates`` of the
-    bootstrap, from ``seed``; ``progress`` is told how many pairs are done. Returns a dict: `pairs`,
-    `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of the
-    pairs' values, each with the bounds of a 95 % percentile interval. Raises DataError where there
-    is no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
+    bootstrap, from ``seed``; ``grouped`` to take MQ by the pairs' groups too, for which a value and
+    two names of each pair are kept; ``progress`` is told how many pairs are done. Returns a dict:
+    `pairs`, `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of
+    the pairs' values, each with the bounds of a 95 % percentile interval; grouped also `mq_by`,
+    what the function of that name gives, and `mq_mean`, its mean. Raises DataError where there is
+    no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
     """
     tally, signature = Tally(), ""
+    kept: list[tuple[float, str, str]] = []
     with _writer(to) as write:
         for chunk in pairs:
             scores = metrics.score(
@@ -85,41 +86,58 @@ def rate(
             signature = scores.signature
             tally.add(scores)
             write(_table(chunk.ids, scores))
+            if grouped:
+                kept += zip(scores["mq"].tolist(), chunk.groups, chunk.samples, strict=True)
             progress(tally.pairs)
         if not tally.pairs:
             raise DataError("there is no answer to score", to or Path("-"))
-    return {
+    found = {
         "pairs": tally.pairs,
         "signature": signature,
         "scores": summed_up(tally, settings.preset, replicates, seed),
+    }
+    return found | _by_group(kept) if grouped else found
+
+
+def _by_group(kept: Sequence[tuple[float, str, str]]) -> dict[str, Any]:
+    mq, groups, samples = zip(*kept, strict=True)
+    found = mq_by(np.array(mq), groups, samples)
+    return {"mq_by": found, "mq_mean": quality.mean(np.array(list(found.values())))}
+
+
+def mq_by(mq: Floats, groups: Sequence[str], samples: Sequence[str]) -> dict[str, float]:
+    """MQ of each group of answers, as a study has it for a cell of its matrix.
+
+    Arguments: ``mq`` float64[n] of the answers, ``groups`` and ``samples`` the group and the sample
+    of each; a sample is one within its group. Returns, in the groups' order of appearance, the mean
+    over a group's samples of each sample's mean over its answers.
+    """
+    held: dict[str, tuple[dict[str, int], list[int], list[float]]] = {}
+    for value, group, sample in zip(mq.tolist(), groups, samples, strict=True):
+        places, index, values = held.setdefault(group, ({}, [], []))
+        index.append(places.setdefault(sample, len(places)))
+        values.append(value)
+    return {
+        group: quality.mean(quality.turn_mean(np.array(values), np.array(index), len(places)))
+        for group, (places, index, values) in held.items()
     }
 
 
 def summed_up(tally: Tally, preset: str, replicates: int, seed: int) -> dict[str, dict[str, Any]]:
     """Corpus scores and means with 95 % bootstrap intervals over the blocks of pairs."""
-    draws = np.concatenate(list(_draws(tally, replicates, seed)))
-    whole = np.hstack([tally.statistics, tally.values]).sum(axis=0)
+    sums = np.hstack([tally.statistics, tally.values])
+    draws = np.concatenate(list(resampled(sums[: min(tally.pairs, BLOCKS)], replicates, seed)))
+    whole = sums.sum(axis=0)
     corpora, means = _scored(np.vstack([whole, draws]), preset)
     table = {}
     for column, name in enumerate(NAMES):
         table[name] = {
             "corpus": float(corpora[0, column]),
-            "corpus_interval": _interval(corpora[1:, column]),
+            "corpus_interval": interval(corpora[1:, column]),
             "mean": float(means[0, column]),
-            "mean_interval": _interval(means[1:, column]),
+            "mean_interval": interval(means[1:, column]),
         }
     return table
-
-
-def _draws(tally: Tally, replicates: int, seed: int) -> Iterator[Floats]:
-    """Sums of blocks drawn with replacement: float64[some, statistics + values], in pieces."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    blocks = min(tally.pairs, BLOCKS)
-    sums = np.hstack([tally.statistics, tally.values])[:blocks]
-    for start in range(0, replicates, _AT_ONCE):
-        size = min(_AT_ONCE, replicates - start)
-        counts = random.multinomial(blocks, np.full(blocks, 1 / blocks), size=size)
-        yield counts.astype(np.float64) @ sums
 
 
 def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
@@ -129,10 +147,6 @@ def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
     corpora = metrics.corpus_from_statistics(named, preset)
     stacked = np.stack([corpora[name] for name in NAMES], axis=1)
     return stacked, sums[:, split:] / named["segments"][:, None]
-
-
-def _interval(values: Floats) -> list[float]:
-    return [float(bound) for bound in np.quantile(values, (0.025, 0.975))]
 
 
 def _table(ids: list[str], scores: Scores) -> pl.DataFrame:

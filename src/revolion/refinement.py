@@ -145,7 +145,7 @@ def _random(part: pl.DataFrame, seed: int) -> list[str]:
     """A draw per uid, so a sample that comes or goes changes no other sample's luck."""
     draws = [uniform("arm", "random", seed, *row) for row in part["dataset", "uid"].iter_rows()]
     order = sorted(range(len(draws)), key=draws.__getitem__)
-    return [part["uid"][place] for place in sorted(order[: _kept(part)])]
+    return part["uid"].gather(sorted(order[: _kept(part)])).to_list()
 
 
 def _bottom(part: pl.DataFrame, seed: int) -> list[str]:
@@ -189,13 +189,9 @@ def _ranked_one(name: str, sq: Floats, uids: Sequence[str], limit: int) -> pl.Da
     if not np.isfinite(values).all():
         bad = uids[int(np.argmin(np.isfinite(values)))]
         raise ValueError(f"'{name}' has no SQ for sample {bad}; a missing score can't be ranked")
-    order = sorted(range(len(uids)), key=lambda place: (-values[place], uids[place]))
-    rank = np.arange(1, len(uids) + 1)
-    columns = {
-        "uid": [uids[place] for place in order],
-        "dataset": [name] * len(uids),
-        "sq": values[order],
-        "rank": rank,
-        "kept": rank <= limit,
-    }
-    return pl.DataFrame(columns, schema=dict(SCHEMA))
+    table = pl.DataFrame({"uid": uids, "dataset": name, "sq": values})
+    table = table.sort("sq", "uid", descending=[True, False])
+    rank = pl.int_range(1, pl.len() + 1)
+    return table.with_columns(rank=rank, kept=rank <= limit).select(
+        pl.col(name).cast(kind) for name, kind in SCHEMA.items()
+    )

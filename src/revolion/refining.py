@@ -1,26 +1,20 @@
-"""Refining: from SQ to the selection, and from that to the refined files and the arms' samples."""
+"""Refining: from SQ to the selection, and from that to the arms' samples."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
-from revolion import formats, refinement
+from revolion import refinement
 from revolion.digests import digest_of_names, seed_of
 from revolion.jobs import Job
-from revolion.plan import Draw, Draws, Part, Parts
-from revolion.samples import Sample
+from revolion.plan import Draw, Draws
 from revolion.settings import RefineSettings, Study
-from revolion.tables import SampleTable, write_table
+from revolion.tables import write_table
 
 SELECTION = "selection.parquet"
-FILES = {"train": "train.json", "evaluation": "evaluation.json"}
-"""Side -> the file that its kept samples are written to."""
 
 
 def refine(job: Job) -> None:
@@ -69,56 +63,5 @@ def draws(study: Study, unit: Path) -> Draws:
     return found
 
 
-def write_refined(
-    study: Study, selection: pl.DataFrame, root: Path, parts: Parts, to: Path
-) -> None:
-    """Write the kept samples of both sides, `FILES`, into a folder that exists.
-
-    Arguments: ``root`` the folder that the parts' paths are below. Raises StoreError.
-    """
-    above = image_root(root, parts)
-    for side, file in FILES.items():
-        chosen = selection.filter(pl.col("kept") & (pl.col("split") == side))
-        kept = (_kept(root, parts[name, side], chosen) for name in study.names)
-        moved = (_moved(sample, above) for sample in chain.from_iterable(kept))
-        formats.write(moved, to / file)
-
-
-def image_root(root: Path, parts: Parts) -> Path:
-    """The folder that the refined files' image paths are below: the nearest one above all roots.
-
-    Arguments: ``root`` the folder that the parts' paths are below.
-    """
-    return Path(os.path.commonpath([str(root / part.images) for part in parts.values()]))
-
-
 def _by_dataset(rows: pl.DataFrame) -> Iterator[tuple[tuple[object, ...], pl.DataFrame]]:
     return iter(rows.partition_by("dataset", as_dict=True, maintain_order=True).items())
-
-
-def _kept(root: Path, part: Part, chosen: pl.DataFrame) -> Iterator[Sample]:
-    """The chosen samples of a part, in source order."""
-    mine = chosen.filter(pl.col("dataset") == part.dataset)
-    rows = pl.read_parquet(root / part.path).join(mine, on="uid", how="semi")
-    return iter(SampleTable(rows.sort("row"), {part.dataset: str(root / part.images)}))
-
-
-def _moved(sample: Sample, root: Path) -> Sample:
-    """The sample with image paths below another root, which is above its own."""
-    own = Path(sample.root)
-    images = tuple(
-        replace(image, path=_placed(own, image.path).relative_to(root).as_posix())
-        for image in sample.images
-    )
-    return replace(sample, images=images, root=str(root))
-
-
-def _placed(root: Path, path: str) -> Path:
-    """The place of a checked image, spelled as one below its root.
-
-    An absolute path may name it by another way than the root does, for example past a link.
-    """
-    place = root / path
-    if place.is_relative_to(root):
-        return place
-    return root / os.path.relpath(os.path.realpath(place), os.path.realpath(root))

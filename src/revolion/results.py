@@ -16,13 +16,14 @@ from revolion.answering import ANSWERS
 from revolion.digests import digest
 from revolion.parts import OVERLAP
 from revolion.plan import Parts, Unit
-from revolion.refining import FILES, SELECTION, image_root, write_refined
+from revolion.refined import FILES, image_root, write_refined
+from revolion.refining import SELECTION
 from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
 from revolion.settings import Study
 from revolion.store import Store, explained, opened_atomically, write_atomically
-from revolion.tables import write_table
+from revolion.tables import sink_table
 from revolion.taken import counts
 from revolion.tuning import TRAINABLE
 from revolion.verification import VERIFICATION, compared
@@ -32,6 +33,7 @@ SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
+_UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
 _TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
 
 
@@ -59,7 +61,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             _copy(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
-        write_table(_answers(store, units), folder / ANSWERS)
+        sink_table(_answers(store, units), folder / ANSWERS)
     summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
     write_atomically(folder / SUMMARY, json.dumps(summary, indent=1).encode())
@@ -112,6 +114,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
+        "unseen": grid.select(_UNSEEN).to_dicts(),
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(store.root, parts)),
@@ -188,8 +191,11 @@ def _seconds(store: Store, units: Sequence[Unit]) -> dict[str, float]:
     return {stage: round(value, 1) for stage, value in seconds.items()}
 
 
-def _answers(store: Store, units: Sequence[Unit]) -> pl.DataFrame:
-    """The answers table: a row per model, sample and turn, with the answer and its metrics."""
+def _answers(store: Store, units: Sequence[Unit]) -> pl.LazyFrame:
+    """The answers table: a row per model, sample and turn, with the answer and its metrics.
+
+    A query, for the table of a large study is larger than any memory.
+    """
     scored = {unit.needs[0]: unit for unit in units if unit.stage == "score"}
     return pl.concat(_answers_of(store, unit, scored[unit.key]) for unit in _answering(units))
 
@@ -198,11 +204,11 @@ def _answering(units: Sequence[Unit]) -> Iterator[Unit]:
     return (unit for unit in units if unit.stage == "answer")
 
 
-def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.DataFrame:
+def _answers_of(store: Store, answering: Unit, scoring: Unit) -> pl.LazyFrame:
     model, part = answering.names
     dataset, _, side = part.rpartition("-")
-    answers = pl.read_parquet(store.folder(answering.key) / ANSWERS).drop("reference")
-    scores = pl.read_parquet(store.folder(scoring.key) / SCORES)
+    answers = pl.scan_parquet(store.folder(answering.key) / ANSWERS, glob=False).drop("reference")
+    scores = pl.scan_parquet(store.folder(scoring.key) / SCORES, glob=False)
     scores = scores.select("uid", "turn", *metrics.COMPONENTS, "mq")
     joined = answers.join(scores, on=["uid", "turn"], how="left", maintain_order="left")
     return joined.select(

@@ -10,22 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from revolion.errors import ImageError
-from revolion.images import resolve
+from revolion.errors import ImageError, SettingsError
+from revolion.images import resolve, suffix_of
+from revolion.samples import ImageRef
 from revolion.store import write_atomically
-
-_BEGINNINGS = {
-    b"\xff\xd8\xff": ".jpg",
-    b"\x89PNG\r\n": ".png",
-    b"GIF8": ".gif",
-    b"BM": ".bmp",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class ImageRoots:
         The longest beginning that fits wins. Raises ImageError where none fits, or where what
         follows leads out of its folder.
         """
-        if self.folders.keys() == {""}:
+        if len(self.folders) == 1 and "" in self.folders:
             return path
         fitting = [beginning for beginning in self.folders if path.startswith(beginning)]
         if not fitting:
@@ -68,22 +60,56 @@ class ImageRoots:
         return os.path.relpath(os.path.normpath(folder / rest), self.base)
 
 
-def store_image(data: bytes, folder: Path) -> str:
+class OneKind:
+    """Holds a data set's images to one kind: all files, or all bytes in the source."""
+
+    def __init__(self) -> None:
+        self.embedded: bool | None = None
+        """Whether they are bytes in the source; not known before the first."""
+
+    def require(self, images: Iterable[ImageRef]) -> None:
+        """Raise ImageError for an image that lies elsewhere than the data set's first one."""
+        for image in images:
+            embedded = image.data is not None
+            if embedded == self.embedded:
+                continue
+            if self.embedded is None:
+                self.embedded = embedded
+            else:
+                there = ("files", "bytes in the source")
+                raise ImageError(
+                    f"the data set's first image is among {there[self.embedded]}, this one among"
+                    f" {there[embedded]}; make them two data sets",
+                    image.path[:200],
+                )
+
+
+def roots_of(given: Sequence[str]) -> Path | dict[str, Path] | None:
+    """Image roots as a command takes them: a folder, or ``BEGINNING=FOLDER`` for each root.
+
+    None where nothing is given. Raises SettingsError for two folders of one beginning.
+    """
+    roots: dict[str, Path] = {}
+    for text in given:
+        start, mark, folder = text.partition("=")
+        if not mark or Path(text).is_dir():
+            start, folder = "", text
+        if start in roots:
+            what = f"for paths that begin with '{start}'" if start else "for all paths"
+            cure = "give BEGINNING=FOLDER for each root, as in coco/=/data/coco"
+            raise SettingsError(f"--images {text}: there is a root {what} already; {cure}")
+        roots[start] = Path(folder)
+    return roots.get("") if roots.keys() <= {""} else roots
+
+
+def store_image(data: bytes, folder: Path, *, sync: bool = True) -> str:
     """Write an image's bytes as a file named by their digest; its path below the folder.
 
-    Raises StoreError if the disk refuses.
+    Arguments: ``sync`` as in `store.opened_atomically`. Raises StoreError if the disk refuses.
     """
     digest = hashlib.sha256(data).hexdigest()
     path = f"{digest[:2]}/{digest}{suffix_of(data)}"
     if not (folder / path).exists():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / path, data)
+        write_atomically(folder / path, data, sync=sync)
     return path
-
-
-def suffix_of(data: bytes) -> str:
-    """What a file of these bytes is called, by how they begin; '' for what is no known image."""
-    for start, suffix in _BEGINNINGS.items():
-        if data.startswith(start):
-            return suffix
-    return ".webp" if data[8:12] == b"WEBP" else ""

@@ -25,6 +25,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class InstructionSettings(Section):
+    """What captions are taken to answer, in layouts that hold no instruction."""
+
+    templates: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="one is drawn for each caption; default: the layout's own"
+    )
+    seed: int = Field(0, description="of that draw")
+
+
 class DatasetSettings(Section):
     """One data set."""
 
@@ -38,6 +47,12 @@ class DatasetSettings(Section):
     format: str | None = Field(None, description="its layout; default: found from the content")
     limit: Count | None = Field(
         None, description="at most this many samples, a choice that stays when rows are added"
+    )
+    instructions: InstructionSettings | None = Field(
+        None, description="{templates, seed}: what captions are taken to answer; default: seed 0"
+    )
+    minus: tuple[str, ...] = Field(
+        (), description="data sets whose samples are set aside in this one: names, or files"
     )
     licence: str | None = Field(None, description="carried into the results")
 
@@ -60,7 +75,7 @@ class SplitSettings(Section):
         1000, description="at most this many evaluation samples each"
     )
     near_duplicates: bool = Field(
-        False, description="images that look alike are on one side, too, not only equal files"
+        True, description="images that look alike are on one side, too, not only equal files"
     )
 
 
@@ -249,6 +264,9 @@ class Study(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two data sets are called '{twice[0]}': names must be unique")
+        for dataset in self.datasets:
+            if dataset.name in dataset.minus:
+                raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
     @property
@@ -267,6 +285,10 @@ class Study(Section):
                 update={
                     "path": _absolute(folder, dataset.path),
                     "images": _absolute_roots(folder, dataset.images or _beside(folder, dataset)),
+                    "minus": tuple(
+                        other if other in self.names else str(_absolute(folder, Path(other)))
+                        for other in dataset.minus
+                    ),
                 }
             )
             for dataset in self.datasets

@@ -1,58 +1,23 @@
-"""Looking before running: what a data set holds, what a study would cost, how far it is."""
+"""Looking before running: what a study would cost, and how far it is."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from revolion import intake, models, pipeline, taken
+from revolion import models, pipeline
 from revolion.backends import connect
 from revolion.errors import RevolionError
-from revolion.pipeline import Progress, Watcher
+from revolion.pipeline import Watcher
 from revolion.plan import Part, Parts, Unit
 from revolion.results import stamp
-from revolion.settings import ImageSettings, Study
+from revolion.settings import Study
 from revolion.store import Store
 
 _SAMPLED = 200  # texts per part that token counts are estimated from
-
-
-def survey(
-    data: Path, *, images: Path | None, format: str | None, limit: int | None, watch: Watcher
-) -> dict[str, Any]:
-    """What a data set holds: counts as `taken.counts` tells them, and three of its samples.
-
-    Raises DataError.
-    """
-    settings = ImageSettings()
-    seen = 0
-
-    def note(more: int) -> None:
-        nonlocal seen
-        seen += more
-        watch([Progress("images", seen, 0)])
-
-    with tempfile.TemporaryDirectory(prefix="revolion-") as folder:
-        intake.take_in(
-            Path(folder),
-            name=data.stem,
-            source=data,
-            images=images,
-            format=format,
-            limit=limit,
-            seed=0,
-            policy="skip",
-            max_pixels=settings.max_pixels,
-            threads=2,
-            progress=note,
-        )
-        samples = pl.read_parquet(Path(folder) / taken.SAMPLES)
-        shown = samples.head(3).select("source_id", "images", "turns").to_dicts()
-        return {"data": str(data), **taken.counts(Path(folder)), "examples": shown}
 
 
 def forecast(study: Study, folder: Path, watch: Watcher) -> dict[str, Any]:

@@ -80,9 +80,16 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 
 def commonest(reasons: Iterable[str]) -> list[tuple[str, int]]:
-    """How often each kind of reason stands there; names and numbers inside them don't count."""
-    kinds = (re.sub(r"\d[\d,]*", "N", re.sub(r"'.*'", "'...'", reason)) for reason in reasons)
-    return sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
+    """How often each kind of reason stands there, the commonest first."""
+    return sorted(Counter(map(kind_of, reasons)).items(), key=lambda item: (-item[1], item[0]))
+
+
+def kind_of(reason: str) -> str:
+    """A reason without the names and numbers in it, which differ from row to row.
+
+    But for a server's status, which is the reason.
+    """
+    return re.sub(r"(?<!\d)(?<!HTTP )\d[\d,]*", "N", re.sub(r"(?<!\w)'.*'(?!\w)", "'...'", reason))
 
 
 def _size_and_time(root: Path, path: str) -> tuple[int, int] | None:

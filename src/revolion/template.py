@@ -38,7 +38,7 @@ def _datasets(datasets: tuple[DatasetSettings, ...]) -> Iterator[str]:
         mark = "  - "
         for name, field in DatasetSettings.model_fields.items():
             value = getattr(dataset, name)
-            if value is not None:
+            if value not in (None, ()):
                 yield mark + _pair(name, value)
                 mark = "    "
             elif dataset is datasets[0]:
@@ -61,9 +61,13 @@ def _line(name: str, value: Any, field: FieldInfo, indent: str) -> str:
 
 
 def _pair(name: str, value: Any) -> str:
-    plain = json.loads(json.dumps(value, default=str))
+    plain = json.loads(json.dumps(value, default=_dumped))
     text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=1000)
     return f"{name}: {text.removesuffix(chr(10)).removesuffix('...').strip()}"
+
+
+def _dumped(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Section) else str(value)
 
 
 def _first_line(section: Section) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 # Each registers its commands with the app, in the order in which `--help` lists them.
-from revolion.cli import base, data, study, trying  # noqa: F401
+from revolion.cli import base, data, models, study, trying  # noqa: F401
 from revolion.cli.console import Warnings, app, leave, say
 from revolion.errors import InterruptedRun, RevolionError
 

@@ -52,6 +52,11 @@ def print_json(values: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(values, indent=1) + "\n")
 
 
+def finish(code: int) -> None:
+    """End the command with an exit code, when all is printed."""
+    raise typer.Exit(code)
+
+
 def leave(code: int) -> None:
     """Exit without waiting for threads: one may be in the middle of a long batch."""
     sys.stdout.flush()

@@ -7,28 +7,54 @@ from typing import Annotated
 
 import typer
 
-from revolion.cli.console import AsJson, app, example, print_json, show
+from revolion.cli.console import AsJson, app, example, finish, print_json, say, show
 
 
-@app.command(epilog=example("revolion inspect data/llava.json --images data/images"))
+@app.command(epilog=example("revolion inspect mix.json more.jsonl --images coco/=/data/coco --all"))
 def inspect(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="an annotation file")],
-    images: Annotated[Path | None, typer.Option(help="its image root")] = None,
-    format: Annotated[str | None, typer.Option(help="its layout; default: found")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="look at this many samples")] = None,
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DATA", help="files, folders of shards or patterns")
+    ],
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="image root, or BEGINNING=ROOT, repeatable; default: DATA's folder"),
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="the layout; default: found")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="look at so many rows, from the first")] = 2000,
+    all_rows: Annotated[bool, typer.Option("--all", help="look at all rows")] = False,
+    max_rejects: Annotated[
+        str | None, typer.Option(help="exit with 1 if more rows fail: 23, or a share: 0.01, 1%")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="draws other samples to show")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a data set holds: samples, turns, images, and every row that can't be used."""
-    from revolion.report.overview import inspection
+    """Say what data sets hold, and every kind of row and image that can't be used.
+
+    A data set that can't be read does not keep the others from being looked at.
+    """
+    from revolion.inspection import inspect_each
+    from revolion.report.inspection import inspection
     from revolion.report.progress import bars
-    from revolion.surveying import survey
+    from revolion.roots import roots_of
 
     with bars() as watch:
-        found = survey(data, images=images, format=format, limit=limit, watch=watch)
+        found = inspect_each(
+            data,
+            max_rejects=max_rejects,
+            images=roots_of(images or ()),
+            format=format,
+            rows=None if all_rows else rows,
+            seed=seed,
+            watch=watch,
+        )
     if as_json:
-        print_json(found)
+        print_json(found[0] if len(found) == 1 else {"datasets": found})
     else:
-        show(inspection(found))
+        show(table for one in found if "rows" in one for table in inspection(one))
+    for one in found:
+        if "error" in one:
+            say(f"error: {one['error']}")
+    finish(max(one.get("exit_code", 0) for one in found))
 
 
 @app.command(epilog=example("revolion convert data/llava.json data/llava.parquet --to onevision"))
@@ -40,6 +66,9 @@ def convert(
         str | None, typer.Option("--from", help="IN's layout; default: found")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="image root; default: IN's folder")] = None,
+    minus: Annotated[
+        list[Path] | None, typer.Option(help="leave out what this data set holds, too; repeatable")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a data set in another layout, and say what was rejected and what could not come along.
@@ -56,7 +85,9 @@ def convert(
         def note(rows: int) -> None:
             watch([Progress("rows", rows, 0)])
 
-        found = convert_file(source, out, to, format=format, images=images, progress=note)
+        found = convert_file(
+            source, out, to, format=format, images=images, minus=minus or (), progress=note
+        )
     print_json(found) if as_json else show(converted(found))
 
 
@@ -69,11 +100,18 @@ def score(
     ],
     references: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[REFERENCES]...", help="COCO annotations, or texts line by line"),
+        typer.Argument(
+            metavar="[REFERENCES]...",
+            help="rows with the ids of the answers, COCO annotations, or texts line by line",
+        ),
     ] = None,
     answer: Annotated[str, typer.Option(help="column of the answers")] = "answer",
     reference: Annotated[str, typer.Option(help="column of a text or a list")] = "reference",
     id: Annotated[str, typer.Option(help="column of ids")] = "id",
+    by: Annotated[str | None, typer.Option(help="column of groups to take MQ of, too")] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="column of the samples that answers are turns of, for --by")
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="ptb | none")] = "ptb",
     preset: Annotated[str, typer.Option(help="six | families")] = "six",
     meteor: Annotated[str, typer.Option(help="full | exact+stem")] = "full",
@@ -93,7 +131,7 @@ def score(
 
     given = {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
     settings = checked(MetricSettings, given, "revolion score")
-    pairs = read_pairs(answers, references or (), Columns(answer, reference, id))
+    pairs = read_pairs(answers, references or (), Columns(answer, reference, id, by, sample))
     with bars() as watch:
         found = rate(
             pairs,
@@ -101,6 +139,7 @@ def score(
             threads=threads,
             to=to,
             replicates=replicates,
+            grouped=by is not None,
             progress=lambda done: watch([Progress("score", done, 0)]),
         )
     print_json(found) if as_json else show(scored(found))

@@ -50,7 +50,7 @@ def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> No
     from revolion.report.progress import bars
     from revolion.surveying import forecast
 
-    loaded, folder = _load(study, run)
+    loaded, folder = read_study(study, run)
     with bars() as watch:
         found = forecast(loaded, folder, watch)
     print_json(found) if as_json else show(planned(found))
@@ -64,7 +64,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study to its end, going on from wherever it was stopped."""
-    loaded, folder = _load(study, run, workers)
+    loaded, folder = read_study(study, run, workers)
     run_to_end(loaded, folder, as_json)
 
 
@@ -74,7 +74,7 @@ def status(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> 
     from revolion.report.overview import stages
     from revolion.surveying import state
 
-    loaded, folder = _load(study, run)
+    loaded, folder = read_study(study, run)
     found = state(loaded, folder)
     print_json(found) if as_json else show([stages(found["stages"])])
 
@@ -102,7 +102,7 @@ def refine(
     from revolion.pipeline import refine_again
     from revolion.studyfile import parse
 
-    loaded, folder = _load(study, run)
+    loaded, folder = read_study(study, run)
     given = {"keep": keep, "floor": floor, "budget": budget}
     values = loaded.model_dump(mode="json")
     values["refine"] |= {name: value for name, value in given.items() if value is not None}
@@ -115,13 +115,21 @@ def refine(
 def export(
     study: StudyFile,
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],
-    to: Annotated[str, typer.Option(help="llava | messages | llamafactory | parquet")],
-    side: Annotated[str, typer.Option(help="train | evaluation | both")] = "train",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="llava | messages | trl | llamafactory | parquet | lmms-eval | vlmevalkit"
+        ),
+    ],
+    side: Annotated[
+        str | None,
+        typer.Option(help="train | evaluation | both; default: train, of a benchmark evaluation"),
+    ] = None,
     copy_images: Annotated[bool, typer.Option(help="copy the images into OUT_DIR/images")] = False,
     run: RunFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the refined data of a finished study as a trainer or a data hub takes them."""
+    """Write the refined data of a finished study as a trainer, a hub or a benchmark takes them."""
     from revolion.exporting import export as export_refined
 
     summary, folder = _finished(study, run)
@@ -144,7 +152,7 @@ def run_to_end(study: Study, folder: Path, as_json: bool) -> None:
     print_json(summary) if as_json else _show_results(summary, folder)
 
 
-def _load(file: Path, run: Path | None, workers: int | None = None) -> tuple[Study, Path]:
+def read_study(file: Path, run: Path | None, workers: int | None = None) -> tuple[Study, Path]:
     """The study and its run folder, with what the command line overrides."""
     from revolion.studyfile import load
 
@@ -160,7 +168,7 @@ def _finished(file: Path, run: Path | None) -> tuple[dict[str, Any], Path]:
     from revolion.results import read_summary
     from revolion.surveying import is_current
 
-    loaded, folder = _load(file, run)
+    loaded, folder = read_study(file, run)
     summary = read_summary(folder)
     if summary is None:
         raise SettingsError(f"{folder} holds no results yet; 'revolion run {file}' makes them")

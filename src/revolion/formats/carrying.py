@@ -31,7 +31,7 @@ _TURNS = {
 }
 """Layout -> where `Sample.extra` keeps what is said of single turns."""
 
-_MEANT = ("id", "image", "images", "system", "messages", "conversations", "pcl", *OTHER_MEDIA)
+_MEANT = ("id", "image", "images", "system", "messages", "conversations", *OTHER_MEDIA)
 _MESSAGES = ("conversation", "query", "response", "history")
 _COLUMNS = (*IMAGE, *QUESTION, *ANSWER, "history", "input", "image_id")  # the last is lrv's mark
 _TAKEN: dict[str, frozenset[str]] = {

@@ -29,6 +29,7 @@ from revolion.formats.parquet_rows import (
 from revolion.formats.parquet_rows import write as write_rows
 from revolion.formats.reading import (
     Unreadable,
+    check_texts,
     is_id,
     keys,
     kind,
@@ -91,7 +92,8 @@ def write(samples: Iterable[Sample], path: Path) -> None:
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
     turns, about = _turns(row)
-    rest = object_of(left_over(row))
+    rest = left_over(row)
+    check_texts(rest)
     known = {"images", "texts", *([LEFT_OVER] if rest else [])}
     source_id = rest.get("id", row.get("id"))
     if is_id(source_id):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from revolion.formats.reading import Unreadable, kind
+from revolion.formats.reading import Unreadable, kind, path_of
 from revolion.samples import ImageRef
 
 
@@ -41,9 +41,11 @@ def _image_of(cell: Any, field: str, at: int) -> ImageRef:
     if not isinstance(data, bytes | None) or not isinstance(path, str | None):
         found = f"{kind(data)} and {kind(path)}"
         raise Unreadable(field, f"must hold an image's bytes and path, found {found}")
-    if data is None and not (path or "").strip():
+    if data is not None:
+        return ImageRef(path or _unnamed(at), data=data)
+    if not (path or "").strip():
         raise Unreadable(field, "an image with neither bytes nor a path")
-    return ImageRef(path or _unnamed(at), data=data)
+    return ImageRef(path_of(path or "", field))
 
 
 def _unnamed(at: int) -> str:

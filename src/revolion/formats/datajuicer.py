@@ -2,8 +2,8 @@
 
 In Parquet the images may stand in ``image_bytes``, in the order of their names. The layout is made
 for documents; one that shows its images and then says one thing about them is a caption, which
-answers `CAPTION_PROMPT`. Documents that weave images and text have no question and no answer in
-them, so they are rejected.
+answers what `captions` draws for it. Documents that weave images and text have no question and no
+answer in them, so they are rejected.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from revolion.formats import json_rows, parquet_rows
+from revolion.formats.captions import LAYOUTS_OWN, Instructions
 from revolion.formats.cells import images_of
-from revolion.formats.files import kind_of, one_of_each
+from revolion.formats.files import kind_of
 from revolion.formats.reading import (
-    CAPTION_PROMPT,
     Unreadable,
     is_id,
     kind,
@@ -25,6 +25,7 @@ from revolion.formats.reading import (
     sample_of,
     text_of,
 )
+from revolion.formats.table_rows import is_parquet
 from revolion.samples import ImageRef, Reject, Sample, Turn
 
 KINDS = ("parquet", "text")
@@ -47,18 +48,19 @@ def detect(path: Path) -> bool:
     return any(IMAGE in row["text"] for row in rows if isinstance(row.get("text"), str))
 
 
-def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
-    """Every row of JSON Lines or of Parquet (also shards) as a sample or a reject, in order.
+def read(
+    path: Path, dataset: str, instructions: Instructions = LAYOUTS_OWN
+) -> Iterator[Sample | Reject]:
+    """Every row of JSON Lines or of Parquet as a sample or a reject, in order.
 
-    Arguments: ``dataset`` the name that samples carry. Images are not looked at. Raises DataError
-    for a file that is broken.
+    Arguments: ``dataset`` the name that samples carry, ``instructions`` what is asked. Images are
+    not looked at. Raises DataError for a file that is broken.
     """
-    parquet = kind_of(one_of_each(path)[0]) == "parquet"
-    rows = parquet_rows.rows(path) if parquet else json_rows.rows(path)
-    return read_each(rows, dataset, lambda value, row: _sample(value, dataset, row))
+    rows = parquet_rows.rows(path) if is_parquet(path, detect) else json_rows.rows(path)
+    return read_each(rows, dataset, lambda value, row: _sample(value, dataset, row, instructions))
 
 
-def _sample(value: Any, dataset: str, number: int) -> Sample:
+def _sample(value: Any, dataset: str, number: int, instructions: Instructions) -> Sample:
     row = object_of(value)
     images = _images(row)
     caption, tokens = _caption(text_of(row.get("text"), "text"))
@@ -70,7 +72,7 @@ def _sample(value: Any, dataset: str, number: int) -> Sample:
     known = (*_COLUMNS, "id") if is_id(source_id) else _COLUMNS
     extra = parquet_rows.others(row, known)
     about = {"datajuicer": extra} if extra else {}
-    turns = (Turn(CAPTION_PROMPT, caption),)
+    turns = (Turn(instructions.drawn("datajuicer", caption), caption),)
     return sample_of(dataset, number, source_id, images, (None, turns), about)
 
 

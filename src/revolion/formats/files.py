@@ -15,6 +15,9 @@ from revolion.errors import DataError
 SUFFIXES = (".json", ".jsonl", ".parquet", ".csv", ".tsv", ".tar")
 """What the files of a folder end in that can be shards; everything else in it is left alone."""
 
+JSON = (".json", ".jsonl")
+"""Of those, the ones that hold JSON."""
+
 _PARQUET = b"PAR1"
 _TAR, _TAR_AT = b"ustar", 257  # since POSIX.1-1988; older archives have no mark
 
@@ -22,14 +25,18 @@ _TAR, _TAR_AT = b"ustar", 257  # since POSIX.1-1988; older archives have no mark
 def files(source: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """The files of a source, at least one, of these suffixes where it is a folder or pattern.
 
-    Raises DataError where there is none.
+    Hidden ones are left alone. Raises DataError where there is none.
     """
     if source.is_file():
         return [source]
     if not (source.is_dir() or is_pattern(source)):
-        raise DataError("can't be read: there is no such file", source)
+        raise DataError("can't be read: No such file or directory", source)
     folder, pattern = (source, "**/*") if source.is_dir() else _parted(source)
-    found = [file for file in folder.glob(pattern) if file.is_file() and file.suffix in suffixes]
+    found = [
+        file
+        for file in folder.glob(pattern)
+        if file.suffix in suffixes and file.is_file() and not _is_hidden(file.relative_to(folder))
+    ]
     if not found:
         raise DataError(f"holds no file that ends in {', '.join(suffixes)}", source)
     return sorted(found, key=_by_number)
@@ -79,6 +86,11 @@ def _parted(source: Path) -> tuple[Path, str]:
     parts = source.parts
     marked = next((at for at, part in enumerate(parts) if set(part) & set("*?[")), len(parts) - 1)
     return Path(*parts[:marked]), str(Path(*parts[marked:]))
+
+
+def _is_hidden(file: Path) -> bool:
+    """Whether a name begins with a dot: caches of downloads, and what macOS puts beside files."""
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _by_number(file: Path) -> tuple[tuple[int, str], ...]:

@@ -1,4 +1,4 @@
-"""Tables of questions and answers: a row per question, as JSON, JSON Lines, CSV or TSV.
+"""Tables of questions and answers: a row per question, as JSON, JSON Lines, CSV, TSV or Parquet.
 
 Columns go by their usual names, `IMAGE`, `QUESTION` and `ANSWER`, and of several the first in those
 lists that is not empty. A column ``system`` is the system prompt, ``history`` (in JSON) a list of
@@ -16,8 +16,11 @@ from typing import Any
 import polars as pl
 
 from revolion.errors import DataError
-from revolion.formats.json_rows import Row, first_rows, opened, rows
+from revolion.formats import table_rows
+from revolion.formats.files import JSON, files, kind_of
+from revolion.formats.json_rows import Row, numbered, opened, rows_of
 from revolion.formats.json_style import LINES, Style, write_rows
+from revolion.formats.parquet_rows import plain
 from revolion.formats.reading import (
     Unreadable,
     history_of,
@@ -27,7 +30,6 @@ from revolion.formats.reading import (
     keys,
     object_of,
     read_each,
-    refuse_other_media,
     response_of,
     sample_of,
     system_of,
@@ -37,10 +39,12 @@ from revolion.formats.reading import (
 )
 from revolion.samples import Reject, Sample
 
+KINDS = ("text", "parquet")
 IMAGE = ("image", "image_path", "img", "file_name", "images")
 QUESTION = ("question", "instruction", "prompt", "query", "text")
-ANSWER = ("answer", "response", "output", "caption")
+ANSWER = ("answer", "response", "output", "completion", "caption")
 
+_TABLES = (".csv", ".tsv")
 _HEAD = 1 << 16  # bytes that a table's header is looked for in
 _ROWS = 4096  # of a table, decoded together
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -50,21 +54,25 @@ _EMPTY: tuple[Any, ...] = (None, "", [])
 def detect(path: Path) -> bool:
     """Whether a table has columns of a question and an answer, or one of the first rows has both.
 
-    Raises DataError if the file can't be opened, or if it is a JSON array that is broken there.
+    Raises DataError if the file can't be opened, or if it is an array or Parquet that is broken.
     """
-    head = _head(path)
-    return any(map(_looks_right, first_rows(path))) if _is_json(head) else _separator(head) != ""
+    if kind_of(path) == "text" and not _is_json(head := _head(path)):
+        return _separator(head) != ""
+    wanted = (*QUESTION, *ANSWER, "messages", "conversations")
+    return any(map(_looks_right, table_rows.first_rows(path, wanted)))
 
 
 def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
-    """Every row of the file as a sample or a reject, in order.
+    """Every row of a source as a sample or a reject, in order.
 
     Arguments: ``dataset`` the name that samples carry. Images keep the paths they have in the file
-    and are not looked at; those of data URLs come with their bytes. Raises DataError if the file
-    can't be opened, or if it is an array or a table that is broken or not UTF-8.
+    and are not looked at; those of data URLs and of Parquet come with their bytes. Raises DataError
+    if a file can't be opened, or if it is an array or a table that is broken or not UTF-8.
     """
-    head = _head(path)
-    found = rows(path) if _is_json(head) else _table(path, _separator(head) or ",")
+    if table_rows.is_parquet(path, detect):
+        found = table_rows.rows(path)
+    else:
+        found = numbered(map(_rows_of, files(path, (*JSON, *_TABLES))))
     return read_each(found, dataset, lambda value, row: _sample(value, dataset, row))
 
 
@@ -79,7 +87,6 @@ def write(samples: Iterable[Sample], path: Path, style: Style = LINES) -> None:
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media(row)
     asked, told = _needed(row, QUESTION, "question"), _needed(row, ANSWER, "answer")
     shown = _column(row, IMAGE)
     said = [("human", _question(row, asked)), ("gpt", response_of(row[told], told))]
@@ -96,7 +103,7 @@ def _extra(row: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
     columns = (*IMAGE, *QUESTION, *ANSWER)
     used |= {name for name in columns if name in row and row[name] in _EMPTY}
     more = without(row, used)
-    return {"flat": more} if more else {}
+    return {"flat": plain(more)} if more else {}
 
 
 def _needed(row: Mapping[str, Any], names: tuple[str, ...], role: str) -> str:
@@ -134,13 +141,18 @@ def _row(sample: Sample) -> dict[str, Any]:
     return {**sample.extra.get("flat", {}), **row}
 
 
+def _rows_of(file: Path) -> Iterator[Row]:
+    head = _head(file)
+    return rows_of(file) if _is_json(head) else _table(file, _separator(head) or ",")
+
+
 def _head(path: Path) -> bytes:
     with opened(path) as file:
         return file.read(_HEAD)
 
 
 def _is_json(head: bytes) -> bool:
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n")
     return not start or start.startswith((b"[", b"{")) or head.startswith(_UTF16)
 
 

@@ -11,9 +11,8 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from revolion.errors import DataError
 
@@ -22,17 +21,20 @@ CHUNK = 1 << 20
 
 SAVE_AS_UTF8 = "JSON has to be UTF-8: re-save the file in that encoding"
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_WHITE = " \t\n\r"
+_SPACE = re.compile(f"[{_WHITE}]*")
 _LONGEST_TOKEN = 16  # characters; -Infinity and a \u escape are shorter
+DEEPEST = 100  # levels of nesting in a row; far below what the JSON encoder can take
 _MOST_DIGITS = 4300  # Python refuses to turn longer numbers into an int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: its 0-based number and its value, or the problem that it has none to trust.
 
     In JSON Lines the number is that of the line, so a person finds it. A member of an object has
     the ``name`` that it stands under, and ``span``, the bytes of its value: from where, to where.
+    ``sound`` is a row whose source text shows already that it can be written again: no escape of a
+    surrogate, no nesting beyond `DEEPEST`.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Row:
     problem: str | None = None
     name: str | None = None
     span: tuple[int, int] | None = None
+    sound: bool = False
 
 
 class Decoder:
@@ -47,11 +50,16 @@ class Decoder:
 
     def __init__(self) -> None:
         self.problem: str | None = None
-        self._json = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int)
+        json_decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._int)
+        self._value: Any = json_decoder.scan_once  # type: ignore[attr-defined]  # as C has it
 
     def __call__(self, text: str, start: int) -> tuple[Any, int]:
         self.problem = None
-        return self._json.raw_decode(text, start)
+        try:
+            found: tuple[Any, int] = self._value(text, start)
+        except StopIteration as nothing:
+            raise json.JSONDecodeError("Expecting value", text, nothing.value) from None
+        return found
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -68,6 +76,16 @@ class Decoder:
         return 0
 
 
+def has_surrogates(data: bytes) -> bool:
+    """Whether JSON text has escapes of surrogates, of a pair or alone."""
+    return b"\\ud" in data or b"\\uD" in data
+
+
+def is_shallow(text: str, start: int, end: int) -> bool:
+    """Whether the JSON value between two places is nested no deeper than `DEEPEST`, for sure."""
+    return text.count("[", start, end) + text.count("{", start, end) <= DEEPEST
+
+
 class Text:
     """A JSON text that is one array or object, decoded from a window onto the file."""
 
@@ -80,6 +98,8 @@ class Text:
         self._window_starts = file.tell()  # bytes from the start of the file
         self._bytes_read = file.tell()
         self._known = 0, file.tell()  # a place in the window, and its bytes from the file's start
+        self._plain = True  # no escape of a surrogate in the window
+        self._tail = b""  # of the data that came last, where an escape may have been cut
         self._bad_byte: tuple[int, int] | None = None  # its offset and value
         self._number = 0
 
@@ -117,7 +137,7 @@ class Text:
             self._number = number
             starts = self._offset()
             row = self._row()
-            yield Row(number, row.value, row.problem, name, (starts, self._offset()))
+            yield row._replace(number=number, name=name, span=(starts, self._offset()))
 
     def require_object(self) -> None:
         """Raise DataError unless the text is an object."""
@@ -185,8 +205,9 @@ class Text:
     def _next_character(self) -> str:
         """Go to the next character that is no white space; '' at the end of the file."""
         while True:
-            space = _SPACE.match(self._window, self._at)
-            self._at = space.end() if space else self._at
+            if self._window[self._at : self._at + 1] in _WHITE:  # none, or the end of the window
+                space = _SPACE.match(self._window, self._at)
+                self._at = space.end() if space else self._at
             if self._at < len(self._window):
                 return self._window[self._at]
             if not self._widen():
@@ -203,8 +224,9 @@ class Text:
                 raise self._broken("nested too deep to be decoded", self._at) from None
             else:
                 if not (self._may_go_on(end) and self._widen()):
+                    sound = self._plain and is_shallow(self._window, self._at, end)
                     self._at = end
-                    return Row(self._number, value, self._decoder.problem)
+                    return Row(self._number, value, self._decoder.problem, sound=sound)
 
     def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
         """Whether more text could cure it; a break further back is final, so don't read on."""
@@ -224,6 +246,8 @@ class Text:
             raise DataError(problem, self._path, self._number)
         rest = len(self._window) - self._at
         data = self._file.read(max(CHUNK, rest))
+        self._plain = (self._plain or not rest) and not has_surrogates(self._tail + data)
+        self._tail = data[-2:]
         text = self._decode(data)
         if not data and not text and self._bad_byte is None:
             return False

@@ -10,19 +10,20 @@ can't hold stands in ``Sample.extra["llava"]``, as the row with holes (None) whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from revolion.errors import DataError
 from revolion.formats.json_rows import first_rows, rows
 from revolion.formats.json_style import LINES, Style, style_of, write_rows
 from revolion.formats.reading import (
     MAX_TEXT,
-    ROLES,
     Unreadable,
     conversation_of,
+    is_id,
     kind,
     object_of,
+    path_of,
     read_each,
     sample_of,
 )
@@ -30,7 +31,13 @@ from revolion.samples import ImageRef, Reject, Sample
 
 __all__ = ["LINES", "MAX_TEXT", "Style", "detect", "read", "style_of", "write"]
 
-_OTHER_MEDIA = ("images", "video", "videos", "audio", "audios", "pcl")
+_WRITTEN_ROLES = ("system", "human", "gpt")
+_NAMES = {  # by whether there are an id and images
+    (True, True): ["id", "image", "conversations"],
+    (True, False): ["id", "conversations"],
+    (False, True): ["image", "conversations"],
+    (False, False): ["conversations"],
+}
 
 
 def detect(path: Path) -> bool:
@@ -57,26 +64,29 @@ def write(samples: Iterable[Sample], path: Path, style: Style = Style()) -> None
     """Write samples as LLaVA rows; the file is there whole or not at all.
 
     Arguments: ``style`` the layout; ``style_of(source)`` for that of another file. Raises
-    StoreError if the disk refuses, DataError for text that UTF-8 can't hold.
+    StoreError if the disk refuses, DataError for text that UTF-8 can't hold or an image of bytes.
     """
-    write_rows((_row(sample) for sample in samples), path, style)
+    write_rows((_row(sample) for sample in _by_path(samples, path)), path, style)
+
+
+def _by_path(samples: Iterable[Sample], path: Path) -> Iterator[Sample]:
+    for at, sample in enumerate(samples):
+        for image in sample.images:
+            if image.data is not None:
+                problem = f"'{image.path[:200]}' is held as bytes, and this layout names files"
+                raise DataError(f"{problem}; `revolion convert` makes them", path, at, "image")
+        yield sample
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    for media in _OTHER_MEDIA:
-        if row.get(media):
-            raise Unreadable(media, f"'{media}' can't be read; images belong in 'image'")
+    if row.get("images"):
+        raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     images = [ImageRef(path) for path in _image_paths(row.get("image"))]
-    sample = sample_of(
-        dataset,
-        number,
-        row.get("id"),
-        images,
-        conversation_of(row),
-        {},
-    )
-    return replace(sample, extra=_extra(row, sample.source_id, len(images)))
+    source_id = row.get("id")
+    conversation = conversation_of(row)
+    extra = _extra(row, source_id if is_id(source_id) else None, len(images))
+    return sample_of(dataset, number, source_id, images, conversation, extra)
 
 
 def _image_paths(value: Any) -> list[str]:
@@ -87,25 +97,28 @@ def _image_paths(value: Any) -> list[str]:
         field = f"image[{position}]" if isinstance(value, list) else "image"
         if not isinstance(path, str):
             raise Unreadable(field, f"must be a path or a list of paths, found {kind(path)}")
-        if not path.strip():
-            raise Unreadable(field, "an empty path among the images")
+        path_of(path, field)
     return paths
 
 
 def _extra(row: Mapping[str, Any], source_id: int | str | None, images: int) -> dict[str, Any]:
     """The row with holes where its content was; {} for a row that its content alone rebuilds."""
+    listed = images == 1 and isinstance(row["image"], list)
+    same = all(map(_is_plain_message, row["conversations"]))
+    if same and not listed and [*row] == _NAMES[source_id is not None, images > 0]:
+        return {}
     shape = dict(row)
     if source_id is not None:
         shape["id"] = None
     if images:
-        shape["image"] = [] if images == 1 and isinstance(row["image"], list) else None
+        shape["image"] = [] if listed else None
     messages = [{**message, "value": None} for message in row["conversations"]]
-    plain = [_plain_message(ROLES[message["from"]], None) for message in messages]
-    same = [list(one.items()) for one in messages] == [list(one.items()) for one in plain]
     shape["conversations"] = None if same else messages
-    if list(shape.items()) == list(_plain_shape(source_id, images).items()):
-        return {}
     return {"llava": shape}
+
+
+def _is_plain_message(message: Mapping[str, Any]) -> bool:
+    return [*message] == ["from", "value"] and message["from"] in _WRITTEN_ROLES
 
 
 def _row(sample: Sample) -> dict[str, Any]:
@@ -129,8 +142,7 @@ def _row(sample: Sample) -> dict[str, Any]:
 
 
 def _plain_shape(source_id: int | str | None, images: int) -> dict[str, Any]:
-    names = {"id": source_id is not None, "image": images > 0, "conversations": True}
-    return {name: None for name, there in names.items() if there}
+    return dict.fromkeys(_NAMES[source_id is not None, images > 0])
 
 
 def _plain_message(role: str, text: str | None) -> dict[str, Any]:

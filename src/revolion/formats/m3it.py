@@ -15,7 +15,6 @@ from revolion.formats.reading import (
     bytes_of,
     object_of,
     read_each,
-    refuse_other_media,
     response_of,
     sample_of,
     text_of,
@@ -48,7 +47,6 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media(row)
     asked = [text_of(row.get("instruction"), "instruction")]
     if row.get("inputs"):
         asked.append(text_of(row["inputs"], "inputs"))

@@ -12,18 +12,20 @@ from typing import Any
 
 from revolion.formats.json_rows import first_under, rows_under
 from revolion.formats.reading import (
-    OTHER_MEDIA,
     Unreadable,
     kind,
     object_of,
+    path_of,
     read_each,
-    refuse_other_media,
     response_of,
     sample_of,
     text_of,
     without,
 )
 from revolion.samples import ImageRef, Reject, Sample, Turn
+
+KEY = "data"
+"""What the rows stand under."""
 
 _NOTHING = (None, "", "None")
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff")
@@ -35,7 +37,7 @@ def detect(path: Path) -> bool:
         row.name is None
         and isinstance(row.value, dict)
         and {"instruction", "response"} <= row.value.keys()
-        for row in first_under(path, "data")
+        for row in first_under(path, KEY)
     )
 
 
@@ -45,13 +47,12 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
     Arguments: ``dataset`` the name that samples carry. Raises DataError if the file can't be
     opened, is broken or has no ``data``.
     """
-    found = rows_under(path, "data")
+    found = rows_under(path, KEY)
     return read_each(found, dataset, lambda value, row: _sample(value, dataset, row))
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media({name: row.get(name) for name in OTHER_MEDIA if row.get(name) != "None"})
     turn = Turn(
         text_of(row.get("instruction"), "instruction"),
         response_of(row.get("response"), "response"),
@@ -73,6 +74,4 @@ def _images(row: Mapping[str, Any]) -> list[ImageRef]:
         raise Unreadable(field, f"must be an image's file name, found {kind(name)}")
     if field == "id" and not name.lower().endswith(_SUFFIXES):
         raise Unreadable("id", f"'{name[:60]}' is no image's file name; videos can't be read")
-    if not name.strip():
-        raise Unreadable(field, "an empty path")
-    return [ImageRef(name)]
+    return [ImageRef(path_of(name, field))]

@@ -1,9 +1,10 @@
-"""Messages: rows of ``messages`` with a ``role`` and a ``content`` each, as an array or JSON Lines.
+"""Messages: rows of ``messages`` with a ``role`` and a ``content`` each, in JSON or Parquet.
 
 What TRL, OpenAI, LLaMA-Factory and ms-swift take. A content is text, with an ``<image>`` tag for
 each of the row's ``images`` in turn, or a list of parts, where an image part holds its own path or
 data URL or stands for the next of ``images``. Also read are LLaMA-Factory's ``conversations``
-(``from`` and ``value``, with ``images`` and ``system`` beside them), ms-swift's ``query``,
+(``from`` and ``value``, with ``images`` and ``system`` beside them), TRL's ``prompt`` and
+``completion`` where both are lists of messages, ms-swift's ``query``,
 ``response`` and ``history``, its pairs in ``conversation``, and its ``<img>path</img>`` in what the
 user says, where the row has no ``images``. All are written in one form: texts with tags, ``images``
 beside them. Reading that gives the same samples.
@@ -17,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from revolion.formats.json_rows import first_rows, rows
+from revolion.formats import json_rows, table_rows
 from revolion.formats.json_style import LINES, Style, write_rows
+from revolion.formats.parquet_rows import plain
 from revolion.formats.reading import (
     Unreadable,
     history_of,
@@ -30,7 +32,6 @@ from revolion.formats.reading import (
     kind,
     object_of,
     read_each,
-    refuse_other_media,
     response_of,
     role_of,
     sample_of,
@@ -39,13 +40,17 @@ from revolion.formats.reading import (
     turns_of,
     without,
 )
+from revolion.models.messages import said
 from revolion.samples import IMAGE_TAG, ImageRef, Reject, Sample, Turn
+
+KINDS = ("text", "parquet")
 
 _INLINE = re.compile(r"<img>(.+?)</img>", re.DOTALL)
 _IMAGE_PARTS = ("image", "image_url")
 _PLACES = ("image", "image_url", "url", "path", "value")  # where an image part may hold its image
 _TABLE = {"image_path", "img", "file_name"}  # columns of `flat`, which reads what has them
 _LISTS = ("messages", "conversations", "conversation")
+_SPLIT = ("prompt", "completion")
 _WRITTEN = ("role", "content")
 _PAIR = ("human", "assistant")
 
@@ -65,34 +70,41 @@ def detect(path: Path) -> bool:
 
     Raises DataError if the file can't be opened, or if it is an array that is broken there.
     """
-    return any(map(_looks_right, first_rows(path)))
+    wanted = {*_LISTS, *_SPLIT, "query", "response", *_TABLE}
+    return any(map(_looks_right, table_rows.first_rows(path, wanted)))
 
 
 def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
-    """Every row of the file as a sample or a reject, in order.
+    """Every row of a source as a sample or a reject, in order.
 
     Arguments: ``dataset`` the name that samples carry. Images keep the paths they have in the file
-    and are not looked at; those of data URLs come with their bytes. Raises DataError if the file
-    can't be opened, or if it is an array that is broken or not UTF-8.
+    and are not looked at; those of data URLs and of Parquet come with their bytes. Raises DataError
+    if a file can't be opened, or if it is Parquet or an array that is broken.
     """
-    return read_each(rows(path), dataset, lambda value, row: _sample(value, dataset, row))
+    rows = table_rows.rows(path) if table_rows.is_parquet(path, detect) else json_rows.rows(path)
+    return read_each(rows, dataset, lambda value, row: _sample(value, dataset, row))
 
 
 def write(
-    samples: Iterable[Sample], path: Path, style: Style = LINES, always_images: bool = False
+    samples: Iterable[Sample],
+    path: Path,
+    style: Style = LINES,
+    *,
+    always_images: bool = False,
+    parts: bool = False,
 ) -> None:
     """Write samples as rows of messages; the file is there whole or not at all.
 
     Arguments: ``style`` the layout of the JSON, ``always_images`` to give rows without images an
-    empty list of them, for loaders that want the same columns throughout. Raises StoreError if the
-    disk refuses, DataError for text that UTF-8 can't hold.
+    empty list of them, for loaders that want the same columns throughout, ``parts`` to write every
+    content as parts, where an image has one of its own, instead of as text with tags. Raises
+    StoreError if the disk refuses, DataError for text that UTF-8 can't hold.
     """
-    write_rows((_row(sample, always_images) for sample in samples), path, style)
+    write_rows((_row(sample, always_images, parts) for sample in samples), path, style)
 
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media(row)
     field, names, messages = _messages(row)
     listed = _listed(row, number)
     inline = not {"image", "images"} & row.keys()
@@ -116,6 +128,9 @@ def _messages(row: Mapping[str, Any]) -> tuple[str, tuple[str, str], list[_Messa
     field = next((name for name in _LISTS if name in row), None)
     if field is not None:
         return _listed_messages(row[field], field)
+    if _is_split(row):
+        told = [one for name in _SPLIT for one in _listed_messages(row[name], name)[2]]
+        return "prompt", _WRITTEN, told
     if "query" not in row:
         raise Unreadable("messages", f"no list of messages; found {keys(row)}")
     said = [*history_of(row.get("history"), "history"), ("human", text_of(row["query"], "query"))]
@@ -210,40 +225,49 @@ def _images(
     if held and (listed or len(held) < len(own)):
         raise Unreadable(field, "some images stand in the content, some come from 'images'")
     return [
-        image if image.data is None else replace(image, path=f"row {number} image {at}")
+        image if image.path else replace(image, path=f"row {number} image {at}")
         for at, image in enumerate(held or listed)
     ]
 
 
 def _extra(row: Mapping[str, Any], field: str, messages: Sequence[_Message]) -> dict[str, Any]:
     names = {field, "images", "image", "system"} | ({"id"} if is_id(row.get("id")) else set())
-    if field == "query":
-        names |= {"response", "history"}
+    names |= {"query": {"response", "history"}, "prompt": {"completion"}}.get(field, set())
     extra: dict[str, Any] = {}
     if more := without(row, names):
-        extra["row"] = more
+        extra["row"] = plain(more)
     if any(message.more for message in messages):
-        extra["said"] = [dict(message.more) for message in messages]
+        extra["said"] = [plain(message.more) for message in messages]
     return {"messages": extra} if extra else {}
 
 
-def _row(sample: Sample, always_images: bool) -> dict[str, Any]:
+def _row(sample: Sample, always_images: bool, parts: bool) -> dict[str, Any]:
     extra = sample.extra.get("messages", {})
-    said = [] if sample.system is None else [("system", sample.system)]
-    for turn in sample.turns:
-        said += [("user", turn.instruction), ("assistant", turn.response)]
+    said = _in_parts(sample) if parts else _in_texts(sample)
     more = extra.get("said", [])
     if len(more) != len(said):
         more = [{}] * len(said)
     row: dict[str, Any] = {} if sample.source_id is None else {"id": sample.source_id}
     row |= extra.get("row", {})
     row["messages"] = [
-        {"role": role, "content": text, **further}
-        for (role, text), further in zip(said, more, strict=True)
+        {"role": role, "content": content, **further}
+        for (role, content), further in zip(said, more, strict=True)
     ]
     if always_images or sample.images or _has_inline(sample.turns):
         row["images"] = [image_text(image) for image in sample.images]
     return row
+
+
+def _in_texts(sample: Sample) -> list[tuple[str, Any]]:
+    said = [] if sample.system is None else [("system", sample.system)]
+    for turn in sample.turns:
+        said += [("user", turn.instruction), ("assistant", turn.response)]
+    return said
+
+
+def _in_parts(sample: Sample) -> list[tuple[str, Any]]:
+    messages = said(sample.system, sample.turns, len(sample.images))
+    return [(message["role"], message["content"]) for message in messages]
 
 
 def _has_inline(turns: Iterable[Turn]) -> bool:
@@ -253,10 +277,14 @@ def _has_inline(turns: Iterable[Turn]) -> bool:
 def _looks_right(row: Any) -> bool:
     if not isinstance(row, dict):
         return False
-    for field in _LISTS:
+    for field in ("prompt",) if _is_split(row) else _LISTS:
         found = row.get(field)
         first = found[0] if isinstance(found, list) and found else None
         if isinstance(first, dict):
             forms = ({"role", "content"}, {"from", "value"}, set(_PAIR))
             return any(form <= first.keys() for form in forms)
     return {"query", "response"} <= row.keys() and not _TABLE & row.keys()
+
+
+def _is_split(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(row.get(name), list) for name in _SPLIT) and not row.keys() & {*_LISTS}

@@ -24,6 +24,7 @@ import polars as pl
 
 from revolion.errors import DataError
 from revolion.formats.json_rows import Row, first_under, members, opened, rows_under
+from revolion.formats.parquet_pages import false_count
 from revolion.formats.reading import (
     Unreadable,
     bytes_of,
@@ -32,12 +33,16 @@ from revolion.formats.reading import (
     name_of,
     object_of,
     read_each,
+    refuse_other_media,
     response_of,
     sample_of,
     text_of,
     without,
 )
 from revolion.samples import ImageRef, Reject, Sample, Turn
+
+KEY = "data"
+"""What the rows stand under."""
 
 _CONTENT = ("instruction", "answer", "image_ids")
 _NO_IMAGES = ("_instructions", "_train")  # the ends of names of what else belongs to a data set
@@ -54,7 +59,7 @@ def detect(path: Path) -> bool:
     """Whether there is an object under ``data`` whose members have ``image_ids``."""
     return any(
         row.name is not None and isinstance(row.value, dict) and set(_CONTENT) <= row.value.keys()
-        for row in first_under(path, "data")
+        for row in first_under(path, KEY)
     )
 
 
@@ -66,7 +71,7 @@ def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
     be opened, is broken or is not there.
     """
     lookup = cache(lambda: _lookup(_images_file(path)))
-    found = rows_under(path, "data")
+    found = rows_under(path, KEY)
     named = (Row(row.number, (row.name, row.value), row.problem) for row in found)
     return read_each(
         named, dataset, lambda pair, row: _sample(pair[0], pair[1], dataset, row, lookup)
@@ -77,7 +82,8 @@ def _sample(
     name: str | None, value: Any, dataset: str, number: int, lookup: Callable[[], Lookup]
 ) -> Sample:
     row = object_of(value)
-    check_texts({"id": name})
+    refuse_other_media(row)
+    check_texts({"id": name} | dict(row))
     turn = Turn(
         text_of(row.get("instruction"), "instruction"), response_of(row.get("answer"), "answer")
     )
@@ -98,6 +104,14 @@ def _image(value: Any, field: str, lookup: Lookup) -> ImageRef:
     if isinstance(text, str):
         text = text.translate(_URL_SAFE)
     return ImageRef(name, data=bytes_of(text, field))
+
+
+def companions(path: Path) -> list[Path]:
+    """The file of its images, if it is there: what it holds is a part of the data set."""
+    try:
+        return [_images_file(path)]
+    except DataError:  # is said when an image is asked for
+        return []
 
 
 def _images_file(path: Path) -> Path:
@@ -144,6 +158,8 @@ def _in_json(images: Path) -> Lookup:
 
 def _in_parquet(images: Path) -> Lookup:
     with _explained(images):
+        if (problem := false_count(images)) is not None:
+            raise DataError(f"can't be read: {problem}. Fetch it again, whole", images)
         table = pl.scan_parquet(images, glob=False)
         names = table.collect_schema().names()
         column = next((name for name in _IDS if name in names), None)

@@ -1,9 +1,8 @@
 """MiniGPT-4's layout: ``{"annotations": [{"image_id", "caption"}, ...]}``, `filter_cap.json`.
 
 The images are `image/{image_id}.jpg`. The file has captions and no instructions: MiniGPT-4 draws
-one of four for each caption at every step. Here the draw is made once, from `SEED` and the image's
-id, so that a data set is the same at every reading and a row keeps its instruction when others come
-or go. The four are of our own wording.
+one of four for each caption at every step. Here the draw is made once, by the image's id; see
+`captions`. The four are of our own wording.
 """
 
 from __future__ import annotations
@@ -12,10 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from revolion.digests import uniform
+from revolion.formats.captions import LAYOUTS_OWN, Instructions
 from revolion.formats.json_rows import first_under, rows_under
 from revolion.formats.reading import name_of, object_of, read_each, response_of, sample_of, without
 from revolion.samples import ImageRef, Reject, Sample, Turn
+
+KEY = "annotations"
+"""What the rows stand under."""
 
 INSTRUCTIONS = (
     "Describe what this image shows, in detail.",
@@ -25,9 +27,6 @@ INSTRUCTIONS = (
 )
 """What a caption may be the answer to."""
 
-SEED = 0
-"""The seed of the draw among `INSTRUCTIONS`; another one would make it another data set."""
-
 
 def detect(path: Path) -> bool:
     """Whether there are annotations of ``image_id`` and ``caption``; COCO's have an ``id`` too."""
@@ -35,29 +34,27 @@ def detect(path: Path) -> bool:
         isinstance(row.value, dict)
         and {"image_id", "caption"} <= row.value.keys()
         and "id" not in row.value
-        for row in first_under(path, "annotations")
+        for row in first_under(path, KEY)
     )
 
 
-def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
+def read(
+    path: Path, dataset: str, instructions: Instructions = LAYOUTS_OWN
+) -> Iterator[Sample | Reject]:
     """Every annotation as a sample or a reject, in order.
 
-    Arguments: ``dataset`` the name that samples carry. Raises DataError if the file can't be
-    opened, is broken or has no annotations.
+    Arguments: ``dataset`` the name that samples carry, ``instructions`` what is asked. Raises
+    DataError if the file can't be opened, is broken or has no annotations.
     """
-    found = rows_under(path, "annotations")
-    return read_each(found, dataset, lambda value, row: _sample(value, dataset, row))
+    found = rows_under(path, KEY)
+    return read_each(found, dataset, lambda value, row: _sample(value, dataset, row, instructions))
 
 
-def instruction_of(image_id: str) -> str:
-    """The instruction that was drawn for an image's caption."""
-    return INSTRUCTIONS[int(uniform("minigpt4", SEED, image_id) * len(INSTRUCTIONS))]
-
-
-def _sample(value: Any, dataset: str, number: int) -> Sample:
+def _sample(value: Any, dataset: str, number: int, instructions: Instructions) -> Sample:
     row = object_of(value)
     name = name_of(row.get("image_id"), "image_id")
-    turn = Turn(instruction_of(name), response_of(row.get("caption"), "caption"))
+    asked = instructions.drawn("minigpt4", name, INSTRUCTIONS)
+    turn = Turn(asked, response_of(row.get("caption"), "caption"))
     more = without(row, ("image_id", "caption"))
     extra = {"minigpt4": more} if more else {}
     images = [ImageRef(f"image/{name}.jpg")]

@@ -28,11 +28,11 @@ from revolion.formats.parquet_rows import (
 from revolion.formats.parquet_rows import write as write_rows
 from revolion.formats.reading import (
     Unreadable,
+    check_texts,
     conversation_of,
     is_id,
     object_of,
     read_each,
-    refuse_other_media,
     sample_of,
 )
 from revolion.samples import Reject, Sample
@@ -43,9 +43,13 @@ KINDS = ("parquet",)
 def detect(path: Path) -> bool:
     """Whether the file is Parquet with conversations of ``from`` and ``value``.
 
+    With ``images`` or ``system`` beside them they are LLaMA-Factory's, which `messages` reads.
     Raises DataError if it is Parquet and broken.
     """
-    return {"from", "value"} <= fields_of(columns(path).get("conversations"))
+    there = columns(path)
+    return {"from", "value"} <= fields_of(there.get("conversations")) and not (
+        {"images", "system"} & there.keys()
+    )
 
 
 def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
@@ -79,12 +83,12 @@ def write(samples: Iterable[Sample], path: Path, several: bool = False) -> None:
 
 def _sample(value: Any, dataset: str, number: int) -> Sample:
     row = object_of(value)
-    refuse_other_media(row)
     if row.get("images"):
         raise Unreadable("images", "'images' can't be read; images belong in 'image'")
     conversation = conversation_of(row)
     about = [others(message, ("from", "value")) for message in row["conversations"]]
-    rest = object_of(left_over(row))
+    rest = left_over(row)
+    check_texts(rest)
     known = {"conversations", "image", *([LEFT_OVER] if rest else [])}
     source_id = rest.get("id", row.get("id"))
     if is_id(source_id):

@@ -21,6 +21,7 @@ from polars.io.plugins import register_io_source
 from revolion.errors import DataError, StoreError
 from revolion.formats.files import files
 from revolion.formats.json_rows import Row, opened
+from revolion.formats.parquet_pages import false_count
 from revolion.store import opened_atomically
 
 IMAGE = pl.Struct({"bytes": pl.Binary(), "path": pl.String()})
@@ -33,6 +34,7 @@ _LEFT: dict[str, type | tuple[type, ...]] = {"id": (int, str), "system": str, "e
 _BATCH = 32  # rows that are decoded into Python values together
 _ROW_GROUP = 256  # rows; at 100 kB an image that is 25 MB, and it shows in the bytes
 _MAGIC = b"PAR1"
+_AGAIN = "Fetch it again, whole"
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -43,10 +45,30 @@ def rows(path: Path) -> Iterator[Row]:
     numbers = count()
     for file in files(path, (".parquet",)):
         with _explained(file):
+            if (problem := false_count(file)) is not None:
+                raise DataError(f"broken Parquet file: {problem}. {_AGAIN}", file)
             table = pl.scan_parquet(file, glob=False)
+            there = int(table.select(pl.len()).collect().item())
             for batch in table.collect_batches(chunk_size=_BATCH, maintain_order=True):
+                there -= len(batch)
                 for row in batch.iter_rows(named=True, buffer_size=1):
                     yield Row(next(numbers), row)
+            if there:  # polars ends in silence where one of its threads panics
+                problem = f"broken Parquet file: {there} rows can't be decoded"
+                raise DataError(f"{problem}. {_AGAIN}", file)
+
+
+def first_rows(file: Path, wanted: Collection[str]) -> list[dict[str, Any]]:
+    """The first rows of a Parquet file, of these columns where it has them, to tell a layout by.
+
+    Raises DataError for a file that is broken.
+    """
+    with _explained(file):
+        if (problem := false_count(file)) is not None:
+            raise DataError(f"broken Parquet file: {problem}. {_AGAIN}", file)
+        table = pl.scan_parquet(file, glob=False)
+        there = [name for name in table.collect_schema().names() if name in wanted]
+        return [filled(row) for row in table.select(there).head(_BATCH).collect().to_dicts()]
 
 
 def columns(path: Path) -> dict[str, pl.DataType]:
@@ -62,6 +84,15 @@ def columns(path: Path) -> dict[str, pl.DataType]:
         return dict(pl.read_parquet_schema(file))
 
 
+def count_rows(path: Path) -> int:
+    """The rows of a source's files, by their footers. Raises DataError for a broken file."""
+    rows = 0
+    for file in files(path, (".parquet",)):
+        with _explained(file):
+            rows += pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+    return rows
+
+
 def fields_of(dtype: pl.DataType | None) -> set[str]:
     """The fields of a column of objects, or of lists of objects; none for another type."""
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else dtype
@@ -74,7 +105,14 @@ def others(row: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     Times and decimals become text, bytes base64.
     """
     left = {key: value for key, value in row.items() if key not in known and value is not None}
-    return {key: _plain(value) for key, value in left.items()}
+    return {key: plain(value) for key, value in left.items()}
+
+
+def filled(value: Any) -> Any:
+    """A value without the empty fields of its objects: a column's type gives all to each row."""
+    if isinstance(value, dict):
+        return {key: filled(one) for key, one in value.items() if one is not None}
+    return [filled(one) for one in value] if isinstance(value, list) else value
 
 
 def left_over(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +184,7 @@ def _explained(file: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        problem = f"broken Parquet file: {_first_line(error)}. Fetch it again, whole"
+        problem = f"broken Parquet file: {_first_line(error)}. {_AGAIN}"
         raise DataError(problem, file) from error
 
 
@@ -154,13 +192,14 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value in words of JSON: times and decimals become text, bytes base64."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return str(value)

@@ -10,9 +10,11 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from revolion.formats.json_rows import Row
+from revolion.formats.json_text import DEEPEST
 from revolion.samples import IMAGE_TAG, ImageRef, Reject, Sample, Turn
 
 MAX_TEXT = 1_000_000
@@ -21,15 +23,19 @@ MAX_TEXT = 1_000_000
 ROLES = {"system": "system", "human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
 """What layouts call who speaks."""
 
-OTHER_MEDIA = ("video", "videos", "audio", "audios")
+OTHER_MEDIA = frozenset({"video", "videos", "audio", "audios", "pcl"})
 """The fields of what this package can't show to a model."""
 
-CAPTION_PROMPT = "Describe the image."
-"""What a caption is taken to answer where a layout has no instruction."""
+_IMAGE_FIELDS = re.compile(
+    r"(?:image|img|picture|photo|pic)s?"
+    r"(?:_(?:path|file|filename|name|url|uri|link|id|byte|data|base64|b64|base64_str|list)s?)?",
+    re.IGNORECASE,
+)
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DATA_URL = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.ASCII)
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, "None", False)  # "None" is Macaw's
 _LONGEST_PATH = 4096  # characters, as Linux has it; what is longer is no path
-_DEEPEST = 100  # levels; far below what the JSON encoder can take
 
 
 class Unreadable(Exception):  # noqa: N818  (a message to `read_each`, nobody's error)
@@ -44,13 +50,23 @@ def read_each(
 ) -> Iterator[Sample | Reject]:
     """Every row in order as what ``make`` makes of its value and number, or as a reject.
 
-    ``make`` raises `Unreadable` for a row that it can't use.
+    ``make`` raises `Unreadable` for a row that it can't use; so do texts that can't be written
+    again, video, audio, and a field of an image in a row that comes without any.
     """
     for row in rows:
         try:
             if row.problem is not None:
                 raise Unreadable(None, row.problem)
-            yield make(row.value, row.number)
+            if not isinstance(row.value, dict):
+                yield make(row.value, row.number)
+                continue
+            if not row.sound:
+                check_texts(row.value)
+            refuse_other_media(row.value)
+            sample = make(row.value, row.number)
+            if not sample.images:
+                refuse_unread_images(row.value)
+            yield sample
         except Unreadable as found:
             yield Reject(dataset, row.number, found.field, found.reason)
 
@@ -97,21 +113,24 @@ def turns_of(
         raise Unreadable(field, "no turns")
     system = said[0][1] if said[0][0] == "system" else None
     first = 0 if system is None else 1
-    for position, (role, _) in enumerate(said[first:], start=first):
-        expected = ("human", "gpt")[(position - first) % 2]
-        if role != expected:
-            place = "the first turn" if position == first else f"turn {position}"
-            raise Unreadable(
-                f"{field}[{position}].{names[0]}",
-                f"wrong order: {place} must be {expected}'s, found {role}'s",
-            )
-    texts = [words for _, words in said[first:]]
+    roles, texts = [role for role, _ in said[first:]], [words for _, words in said[first:]]
+    if roles[::2].count("human") + roles[1::2].count("gpt") < len(roles):
+        raise _wrong_order(roles, first, field, names[0])
     if len(texts) % 2 or not texts:
         raise Unreadable(field, "the last turn is no answer of gpt's")
-    for position, response in enumerate(texts[1::2]):
-        if not response.strip():
-            raise Unreadable(f"{field}[{first + 2 * position + 1}].{names[1]}", "empty response")
+    if not all(map(str.strip, texts[1::2])):
+        empty = next(at for at, text in enumerate(texts) if at % 2 and not text.strip())
+        raise Unreadable(f"{field}[{first + empty}].{names[1]}", "empty response")
     return system, tuple(map(Turn, texts[::2], texts[1::2]))
+
+
+def _wrong_order(roles: Sequence[str], first: int, field: str, name: str) -> Unreadable:
+    at = next(at for at, role in enumerate(roles) if role != ("human", "gpt")[at % 2])
+    place = "the first turn" if at == 0 else f"turn {first + at}"
+    return Unreadable(
+        f"{field}[{first + at}].{name}",
+        f"wrong order: {place} must be {('human', 'gpt')[at % 2]}'s, found {roles[at]}'s",
+    )
 
 
 def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...]]:
@@ -123,7 +142,13 @@ def conversation_of(row: Mapping[str, Any]) -> tuple[str | None, tuple[Turn, ...
     if not isinstance(messages, list) or not messages:
         found = kind(messages) if "conversations" in row else keys(row)
         raise Unreadable("conversations", f"no list of turns; found {found}")
-    said = [_said(message, f"conversations[{at}]") for at, message in enumerate(messages)]
+    try:
+        said = [(ROLES[message["from"]], message["value"]) for message in messages]
+    except (TypeError, KeyError):
+        said = []
+    # The names of their places take as long to put together as all the rest; so only where due.
+    if not (said and all(isinstance(text, str) and len(text) <= MAX_TEXT for _, text in said)):
+        said = [_said(message, f"conversations[{at}]") for at, message in enumerate(messages)]
     return turns_of(said, "conversations", ("from", "value"))
 
 
@@ -162,7 +187,7 @@ def response_of(value: Any, field: str) -> str:
 
 def is_id(value: Any) -> bool:
     """Whether a sample can keep the value as its source's id."""
-    return isinstance(value, int | str) and not isinstance(value, bool)
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
 def name_of(value: Any, field: str) -> str:
@@ -174,10 +199,9 @@ def name_of(value: Any, field: str) -> str:
 
 
 def object_of(row: Any) -> Mapping[str, Any]:
-    """The row, which has to be an object of texts that can be written again. Raises Unreadable."""
+    """The row, which has to be an object. Raises Unreadable."""
     if not isinstance(row, dict):
         raise Unreadable(None, f"the row is no object but {kind(row)}")
-    check_texts(row)
     return row
 
 
@@ -196,9 +220,14 @@ def images_of(value: Any, field: str, row: int) -> list[ImageRef]:
 
 
 def image_of(value: Any, field: str, name: str) -> ImageRef:
-    """The image of a path, or of a data URL, whose bytes get the name. Raises Unreadable."""
+    """The image of a path, or of bytes or a data URL, which get the name. Raises Unreadable."""
     if isinstance(value, dict) and not value.get("bytes"):
         value = value.get("path")
+    elif isinstance(value, dict) and isinstance(value["bytes"], bytes):
+        own = value.get("path")
+        name, value = own if own and isinstance(own, str) else name, value["bytes"]
+    if isinstance(value, bytes) and value:
+        return ImageRef(name, data=value)
     if not isinstance(value, str):
         raise Unreadable(field, f"must be a path or a data URL, found {kind(value)}")
     if value.startswith("data:"):
@@ -206,12 +235,20 @@ def image_of(value: Any, field: str, name: str) -> ImageRef:
         if head is None:
             raise Unreadable(field, "a data URL that is not 'data:<type>;base64,<data>'")
         return ImageRef(name, data=bytes_of(value[head.end() :], field))
+    return ImageRef(path_of(value, field))
+
+
+def path_of(value: str, field: str) -> str:
+    """The value as the path of an image. Raises Unreadable, also for an address in the network."""
     if not value.strip():
         raise Unreadable(field, "an empty path among the images")
+    if "://" in value and (address := _ADDRESS.match(value)):
+        found = f"'{address[0]}...' is an address, and nothing is fetched from the network"
+        raise Unreadable(field, f"{found}; download the images and name their paths")
     if len(value) > _LONGEST_PATH:
         found = f"{len(value):,} characters are no path"
         raise Unreadable(field, f"{found}; base64 stands in a data URL: data:image/png;base64,...")
-    return ImageRef(value)
+    return value
 
 
 def bytes_of(text: Any, field: str) -> bytes:
@@ -262,9 +299,24 @@ def system_of(row: Mapping[str, Any]) -> str | None:
 
 def refuse_other_media(row: Mapping[str, Any]) -> None:
     """Refuse a row with video or audio. Raises Unreadable."""
-    for media in OTHER_MEDIA:
-        if row.get(media):
+    if OTHER_MEDIA.isdisjoint(row):
+        return
+    for media in sorted(OTHER_MEDIA):
+        if row.get(media) not in _NOTHING:
             raise Unreadable(media, f"'{media}' can't be read; only images can")
+
+
+def refuse_unread_images(row: Mapping[str, Any]) -> None:
+    """Refuse a row that was read without images and has a field of one. Raises Unreadable."""
+    for field, value in row.items():
+        if _is_images_field(field) and value not in _NOTHING:
+            reason = "an image in a field that this layout does not read; rename the field"
+            raise Unreadable(field[:60], reason)
+
+
+@lru_cache(maxsize=1024)
+def _is_images_field(field: str) -> bool:
+    return _IMAGE_FIELDS.fullmatch(field) is not None
 
 
 def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -274,8 +326,11 @@ def without(row: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 def check_tags(images: int, system: str | None, turns: Sequence[Turn], field: str) -> None:
     """Refuse tags that don't go with the images, or that stand elsewhere than in instructions."""
-    tags = sum(turn.instruction.count(IMAGE_TAG) for turn in turns)
-    if IMAGE_TAG in (system or "") or any(IMAGE_TAG in turn.response for turn in turns):
+    tags, misplaced = 0, IMAGE_TAG in (system or "")
+    for turn in turns:
+        tags += turn.instruction.count(IMAGE_TAG)
+        misplaced = misplaced or IMAGE_TAG in turn.response
+    if misplaced:
         raise Unreadable(field, f"an {IMAGE_TAG} tag outside of the instructions")
     if tags not in (images, 0):
         raise Unreadable(field, f"{tags} {IMAGE_TAG} tags for {images} images")
@@ -284,17 +339,30 @@ def check_tags(images: int, system: str | None, turns: Sequence[Turn], field: st
 def check_texts(row: Mapping[str, Any]) -> None:
     """Refuse what no file could hold later: unpaired surrogates, bottomless nesting."""
     for field, content in row.items():
-        pending: list[tuple[Any, int]] = [(field, 0), (content, 0)]
-        while pending:
-            value, depth = pending.pop()
-            if isinstance(value, str):
-                if not value.isascii() and (at := _surrogate(value)) is not None:
-                    raise Unreadable(field, f"an unpaired surrogate, U+{ord(value[at]):04X}")
-            elif isinstance(value, dict | list):
-                if depth >= _DEEPEST:
-                    raise Unreadable(field, f"nested deeper than {_DEEPEST} levels")
-                inside = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-                pending.extend((part, depth + 1) for part in inside)
+        _check_text(field, field)
+        _check(content, field, 0)
+
+
+def _check(value: Any, field: str, depth: int) -> None:
+    """`check_texts` for one value; plain texts are passed over without a call, for their number."""
+    if isinstance(value, str):
+        _check_text(value, field)
+        return
+    if not isinstance(value, (dict, list)):  # a union would be made anew each time
+        return
+    if depth >= DEEPEST:
+        raise Unreadable(field, f"nested deeper than {DEEPEST} levels")
+    for key in value if isinstance(value, dict) else ():
+        if not key.isascii():
+            _check_text(key, field)
+    for part in value.values() if isinstance(value, dict) else value:
+        if not (isinstance(part, str) and part.isascii()):
+            _check(part, field, depth + 1)
+
+
+def _check_text(text: str, field: str) -> None:
+    if not text.isascii() and (at := _surrogate(text)) is not None:
+        raise Unreadable(field, f"an unpaired surrogate, U+{ord(text[at]):04X}")
 
 
 def keys(row: Mapping[str, Any]) -> str:

@@ -3,7 +3,8 @@
 Members of one key stand together. Images are taken as bytes, in their order; nothing is extracted,
 so a member's name is no place on the disk. The words are the JSON's ``conversations``, or its
 ``question`` and ``answer``, or a caption: the text of ``key.txt``, else the JSON's ``caption``. A
-caption answers `CAPTION_PROMPT`. Other fields of the JSON stand in ``Sample.extra["webdataset"]``.
+caption answers what `captions` draws for it. Other fields of the JSON stand in
+``Sample.extra["webdataset"]``.
 """
 
 from __future__ import annotations
@@ -17,23 +18,25 @@ from pathlib import Path
 from typing import Any
 
 from revolion.errors import DataError
+from revolion.formats.captions import LAYOUTS_OWN, Instructions
 from revolion.formats.files import kind_of
 from revolion.formats.reading import (
-    CAPTION_PROMPT,
     Unreadable,
+    check_texts,
     conversation_of,
     is_id,
     keys,
     object_of,
     read_each,
+    refuse_other_media,
+    refuse_unread_images,
     response_of,
     sample_of,
     text_of,
     without,
 )
 from revolion.formats.tar_rows import IMAGES, is_image, members, rows
-from revolion.images import resolve
-from revolion.roots import suffix_of
+from revolion.images import resolve, suffix_of
 from revolion.samples import ImageRef, Reject, Sample, Turn
 from revolion.store import opened_atomically
 
@@ -56,13 +59,16 @@ def detect(path: Path) -> bool:
     return any(is_image(one.suffix) or one.suffix in (".json", ".txt") for one in first)
 
 
-def read(path: Path, dataset: str) -> Iterator[Sample | Reject]:
+def read(
+    path: Path, dataset: str, instructions: Instructions = LAYOUTS_OWN
+) -> Iterator[Sample | Reject]:
     """Every key of a shard, a folder of shards or a pattern as a sample or a reject, in order.
 
-    Arguments: ``dataset`` the name that samples carry. Images come as bytes and are not looked at.
-    Raises DataError for a shard that is broken.
+    Arguments: ``dataset`` the name that samples carry, ``instructions`` what captions are asked.
+    Images come as bytes and are not looked at. Raises DataError for a shard that is broken.
     """
-    return read_each(rows(path), dataset, lambda value, row: _sample(value, dataset, row))
+    found = rows(path)
+    return read_each(found, dataset, lambda value, row: _sample(value, dataset, row, instructions))
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:
@@ -82,20 +88,24 @@ def write(samples: Iterable[Sample], path: Path) -> None:
                 shard.addfile(entry, io.BytesIO(data))
 
 
-def _sample(value: Mapping[str, Any], dataset: str, number: int) -> Sample:
+def _sample(
+    value: Mapping[str, Any], dataset: str, number: int, instructions: Instructions
+) -> Sample:
     if value["problem"] is not None:
         suffix, problem = value["problem"]
         raise Unreadable(_shown(suffix), problem)
     images, others = value["images"], value["others"]
-    object_of({"key": value["key"], "images": [*images], "others": [*others]})
     for suffix in others.keys() - {".json", ".txt"}:
         raise Unreadable(_shown(suffix), "can't be read; only images, '.json' and '.txt' can")
     row = _json(others[".json"]) if ".json" in others else {}
+    refuse_other_media(row)
+    if not images:
+        refuse_unread_images(row)
     if ".txt" in others:
         row[".txt"] = _text(others[".txt"])
     ours = row.pop(_OURS) if _is_ours(row.get(_OURS), len(images)) else {}
     source_id = row.pop("id", value["key"]) if _has_id(row) else None
-    conversation = _conversation(row, bool(images))
+    conversation = _conversation(row, bool(images), instructions)
     extra = row | ours.get("extra", {})
     names = ours.get("images") or [value["key"] + suffix for suffix in images]
     refs = [ImageRef(name, data=data) for name, data in zip(names, images.values(), strict=True)]
@@ -103,7 +113,9 @@ def _sample(value: Mapping[str, Any], dataset: str, number: int) -> Sample:
     return sample_of(dataset, number, source_id, refs, conversation, about)
 
 
-def _conversation(row: dict[str, Any], images: bool) -> tuple[str | None, tuple[Turn, ...]]:
+def _conversation(
+    row: dict[str, Any], images: bool, instructions: Instructions
+) -> tuple[str | None, tuple[Turn, ...]]:
     """What is said; it is taken out of the row, and what else a message holds is left there."""
     if "conversations" in row:
         conversation = conversation_of(row)
@@ -121,7 +133,7 @@ def _conversation(row: dict[str, Any], images: bool) -> tuple[str | None, tuple[
     caption = response_of(row.pop(field), field)
     if not images:
         raise Unreadable(field, "a caption without an image answers nothing")
-    return None, (Turn(CAPTION_PROMPT, caption),)
+    return None, (Turn(instructions.drawn("webdataset", caption), caption),)
 
 
 def _json(data: bytes) -> dict[str, Any]:
@@ -130,7 +142,9 @@ def _json(data: bytes) -> dict[str, Any]:
         found = json.loads(_text(data, ".json"), object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise Unreadable(".json", f"not JSON: {str(error)[:100]}") from None
-    return dict(object_of(found))
+    row = object_of(found)
+    check_texts(row)
+    return dict(row)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

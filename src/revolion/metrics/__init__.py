@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ __all__ = [
     "prepare",
     "score",
     "signature",
+    "variant",
 ]
 
 Floats = NDArray[np.float64]
@@ -184,6 +186,20 @@ def signature(tokenizer: str = "ptb", preset: str = "six", *, meteor: str = "ful
     parts += [bleu.SIGNATURE, _named(_meteor.SIGNATURES, meteor, "meteor"), rouge.SIGNATURE]
     parts.append(f"mq:{preset}(" + ",".join(f"{n}={w:.6g}" for n, w in weights.items()) + ")")
     return ";".join(parts)
+
+
+def variant(described: str) -> dict[str, str]:
+    """The arguments of the `signature` that reads so: tokenizer, preset and meteor.
+
+    Raises SettingsError where no variant of this version has that signature.
+    """
+    for tokenizer, preset, meteor in product(TOKENIZERS, PRESETS, _meteor.KINDS):
+        if signature(tokenizer, preset, meteor=meteor) == described:
+            return {"tokenizer": tokenizer, "preset": preset, "meteor": meteor}
+    raise SettingsError(
+        f"no metric of this version is called '{described}': these scores are another version's;"
+        " run the study again, which scores its answers anew"
+    )
 
 
 def _scores(statistics: Statistics, weights: Mapping[str, float]) -> dict[str, Floats]:

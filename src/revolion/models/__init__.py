@@ -51,7 +51,7 @@ class VLM(ABC):
     @property
     @abstractmethod
     def trainable(self) -> Mapping[str, int]:
-        """The trainable parameters: name -> number of values. Never empty."""
+        """The trainable parameters: name -> number of values; empty for one only to be asked."""
 
     @abstractmethod
     def fit(
@@ -168,14 +168,15 @@ def find(base: str, revision: str | None = None, *, download: bool = False) -> B
     return _from_hub(base, revision, download)
 
 
-def load(base: Base, study: Study, tuning: TuningSettings) -> VLM:
+def load(base: Base, study: Study, tuning: TuningSettings | None) -> VLM:
     """The base model, ready to be tuned or asked; the same object as long as nothing changes.
 
     Arguments: ``tuning`` says which parameters are tuned, or were: the grid's settings or the
-    arms'. Raises ModelError where the folder holds no usable model or processor, or where the
-    trainable set matches no parameter.
+    arms'. With None the model is only asked, so its family's projector need not be known. Raises
+    ModelError where the folder holds no usable model or processor, or where the trainable set
+    matches no parameter.
     """
-    adaptation = digest(tuning.adaptation())
+    adaptation = digest(tuning.adaptation() if tuning else None)
     pixels, seed = study.images.max_pixels, study.seed
     key = (base, base.fingerprint(), study.compute, adaptation, pixels, seed)
     if key not in _loaded:

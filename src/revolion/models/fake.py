@@ -32,7 +32,7 @@ class FakeVLM(VLM):
         self,
         folder: str,
         compute: ComputeSettings,
-        tuning: TuningSettings,
+        tuning: TuningSettings | None,
         max_pixels: int,
         seed: int,
     ) -> None:

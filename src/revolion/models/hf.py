@@ -37,7 +37,7 @@ class HuggingFaceVLM(VLM):
         self,
         folder: str,
         compute: ComputeSettings,
-        tuning: TuningSettings,
+        tuning: TuningSettings | None,
         max_pixels: int,
         seed: int,
     ) -> None:
@@ -58,7 +58,7 @@ class HuggingFaceVLM(VLM):
         self._prompter = Prompter(self._processor, self._ends)
         torch.manual_seed(seed)  # LoRA adapters start from random values
         model_type = self._model.config.model_type
-        self._trainable = choose(self._model, model_type, tuning)
+        self._trainable = choose(self._model, model_type, tuning) if tuning else {}
         self._initial = {name: value.detach().clone() for name, value in self._trainable.items()}
 
     @property

@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 from revolion.errors import ModelError
-from revolion.samples import IMAGE_TAG, Question, Sample, Turn
+from revolion.models.messages import Message, asked, said
+from revolion.samples import IMAGE_TAG, Question, Sample
 
 IGNORED = -100
 """The label that the loss leaves out."""
 
-Message = dict[str, Any]
 Picture: TypeAlias = "Image.Image | npt.NDArray[np.float32]"
 """An image, or for a bridge what its encoder made of it: float32[n, channels]."""
 Span = tuple[int, int]
@@ -55,8 +55,7 @@ class Prompter:
 
     def question(self, question: Question) -> str:
         """The text of a question, up to where the model's answer begins."""
-        turns = (*question.history, Turn(question.instruction, ""))
-        return self._render(self._messages(question.system, turns, len(question.images))[:-1], True)
+        return self._render(asked(question, self._harmless), True)
 
     def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
         """The text of a whole sample, with the spans of all its responses or just of the last.
@@ -64,7 +63,7 @@ class Prompter:
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
         """
-        messages = self._messages(sample.system, sample.turns, len(sample.images))
+        messages = said(sample.system, sample.turns, len(sample.images), self._harmless)
         text = self._render(messages, False)
         spans = []
         for number, message in enumerate(messages):
@@ -90,35 +89,9 @@ class Prompter:
         )
         return text
 
-    def _messages(self, system: str | None, turns: Sequence[Turn], images: int) -> list[Message]:
-        """The conversation in the form that chat templates take, images in their places."""
-        messages = []
-        if system:
-            messages.append(_message("system", [self._text(system)]))
-        tagged = any(IMAGE_TAG in turn.instruction for turn in turns)
-        for number, turn in enumerate(turns):
-            untagged = images if number == 0 and not tagged else 0
-            messages.append(_message("user", self._content(turn.instruction, untagged)))
-            messages.append(_message("assistant", [self._text(turn.response)]))
-        return messages
-
-    def _content(self, instruction: str, untagged: int) -> list[Message]:
-        content: list[Message] = [{"type": "image"} for _ in range(untagged)]
-        for number, text in enumerate(instruction.split(IMAGE_TAG)):
-            if number:
-                content.append({"type": "image"})
-            if text.strip():
-                content.append(self._text(text.strip()))
-        return content
-
-    def _text(self, text: str) -> Message:
+    def _harmless(self, text: str) -> str:
         # Texts are data: a control token spelled in one gets a blank inside, so that it stays text.
-        harmless = self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-        return {"type": "text", "text": harmless}
-
-
-def _message(role: str, content: list[Message]) -> Message:
-    return {"role": role, "content": content}
+        return self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
 
 def encode(

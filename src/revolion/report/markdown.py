@@ -14,6 +14,7 @@ from revolion.report.rows import (
     overlap_rows,
     second_rows,
     signature_lines,
+    unseen_rows,
     verification_rows,
 )
 
@@ -28,14 +29,14 @@ def markdown(
     Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
     evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
     {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
-    ``counts`` {name: {train, evaluation, rejects}} and ``overlap`` [{first, second, ...}]; the
-    pictures' paths as seen from the page.
+    ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}] and
+    ``unseen`` [{tuned_on, evaluated_on, ...}]; the pictures' paths as seen from the page.
     Names are escaped. Raises KeyError if a key is missing.
     """
     sections = [f"# {escape(summary.get('name') or 'Study')}"]
     sections.append(_section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
     sections.append(_section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
-    others = (verification_rows, count_rows, overlap_rows, second_rows)
+    others = (verification_rows, count_rows, overlap_rows, unseen_rows, second_rows)
     for rows in (make(summary) for make in others):
         if rows is not None:
             sections.append(_section(rows))

@@ -1,4 +1,4 @@
-"""What `inspect`, `convert`, `plan`, `status`, `score` and `doctor` show. Facts in, tables out."""
+"""What `convert`, `plan`, `status`, `score` and `doctor` show. Facts in, tables out."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from revolion.report.terminal import facts, number
-
-
-def inspection(found: Mapping[str, Any]) -> list[Table]:
-    """Tables of what `surveying.survey` found: sizes, verdicts, rejects, three samples."""
-    sizes = {name: value for name, value in found.items() if not isinstance(value, Mapping | list)}
-    tables = [facts(sizes)]
-    for name, title in (("images", "images"), ("rejects", "rows that can't be used")):
-        if found.get(name):
-            tables.append(facts(found[name], title))
-    examples = Table(title="what it looks like", show_lines=True)
-    for column in ("images", "instruction", "response"):
-        examples.add_column(column, overflow="fold")
-    for sample in found["examples"]:
-        for turn in sample["turns"]:
-            row = (" ".join(sample["images"]), turn["instruction"], turn["response"])
-            examples.add_row(*(escape(_short(text)) for text in row))
-    return [*tables, examples]
 
 
 def converted(found: Mapping[str, Any]) -> list[Table]:
@@ -59,7 +42,7 @@ def planned(found: Mapping[str, Any]) -> list[Table]:
 
 
 def scored(found: Mapping[str, Any]) -> list[Table | Text]:
-    """What `revolion score` found: a row per metric with 95 % intervals, and the signature."""
+    """What `revolion score` found: a row per metric with 95 % intervals, MQ by group, signature."""
     table = Table(title=f"{found['pairs']:,} answers")
     for name in ("metric", "corpus", "95 %", "mean", "95 %"):
         table.add_column(name, justify="left" if name == "metric" else "right")
@@ -69,7 +52,57 @@ def scored(found: Mapping[str, Any]) -> list[Table | Text]:
             low, high = row[f"{kind}_interval"]
             cells += [f"{row[kind]:.4f}", f"{low:.4f} to {high:.4f}"]
         table.add_row(*cells)
-    return [table, Text(found["signature"], style="dim")]
+    tables = [table, *([_by_group(found)] if "mq_by" in found else [])]
+    return [*tables, Text(found["signature"], style="dim")]
+
+
+def _by_group(found: Mapping[str, Any]) -> Table:
+    table = Table("group", title="MQ by group, over samples")
+    table.add_column("mq", justify="right")
+    for name, mq in found["mq_by"].items():
+        table.add_row(escape(name), f"{mq:.4f}")
+    table.add_row("mean of groups", f"{found['mq_mean']:.4f}")
+    return table
+
+
+def benched(found: Mapping[str, Any]) -> list[Table | Text]:
+    """What `revolion bench` found: failures first, MQ by data set, and what it took."""
+    pieces: list[Table | Text] = []
+    if found["failed"]:
+        text = (
+            f"{found['failed']:,} of {found['questions']:,} questions have no answer; every MQ is"
+            " over the samples that were answered alone"
+        )
+        pieces.append(Text(text, style="bold red"))
+        pieces.append(facts(found["reasons"], "why they have none"))
+    table = Table(title=f"MQ of {escape(found['model']['name'])}")
+    table.add_column("data set", overflow="fold")
+    for name in ("answered", "of", "MQ", "95 %"):
+        table.add_column(name, justify="right")
+    for name, row in found["datasets"].items():
+        sizes = (number(row["answered"]), number(row["asked"]))
+        table.add_row(escape(name), *sizes, *_with_interval(row["mq"], row["interval"]))
+    overall = found["mq"] or {"mean": None, "interval": None}
+    table.add_row("mean", "", "", *_with_interval(overall["mean"], overall["interval"]))
+    return [*pieces, table, facts(_effort(found)), Text(found["signature"], style="dim")]
+
+
+def bench_compared(found: Mapping[str, Any]) -> list[Table | Text]:
+    """What `revolion compare` found: a row per data set, the second less the first."""
+    first, second = (escape(found["names"][side]) for side in ("first", "second"))
+    table = Table(title=f"first: {first}; second: {second}")
+    table.add_column("data set", overflow="fold")
+    for name in ("samples", "left out", "first", "second", "second - first", "95 %"):
+        table.add_column(name, justify="right")
+    for name, row in (*found["datasets"].items(), ("mean", found["overall"])):
+        cells = [number(row["samples"]), number(row["left_out"])]
+        if row["samples"]:
+            low, high = row["interval"]
+            cells += [f"{row[side]:.4f}" for side in ("first", "second")]
+            cells += [f"{row['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"]
+        table.add_row(escape(name), *cells)
+    note = "Samples that either has not answered in full are left out."
+    return [table, Text(note)] if found["overall"]["left_out"] else [table]
 
 
 def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
@@ -85,6 +118,28 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     return table
 
 
+def _with_interval(value: float | None, bounds: list[float] | None) -> tuple[str, str]:
+    if value is None or bounds is None:
+        return "none", ""
+    return f"{value:.4f}", f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+
+
+def _effort(found: Mapping[str, Any]) -> dict[str, object]:
+    """What a bench asked and took, for people."""
+    tokens = found["tokens"]
+    counts = {name: tokens[name] for name in ("prompt", "answer")}
+    missing = found["questions"] - tokens["reported"]
+    partly = f" (not reported for {missing:,} questions)" if missing else ""
+    shown = {
+        f"{name} tokens": "not reported" if value is None else f"{value:,}{partly}"
+        for name, value in counts.items()
+    }
+    names = ("questions", "answered", "cut", "empty", "failed", "attempts")
+    rejects = sum(found["rejects"].values())
+    unused = {"rows that can't be used": rejects} if rejects else {}
+    return {**{name: found[name] for name in names}, **shown, **unused}
+
+
 def _losses(losses: Iterable[Mapping[str, Any]]) -> Table:
     table = Table(title="what is lost, or kept for this package only")
     for column in ("what", "rows", "why"):
@@ -92,7 +147,3 @@ def _losses(losses: Iterable[Mapping[str, Any]]) -> Table:
     for loss in losses:
         table.add_row(escape(loss["what"]), number(loss["rows"]), escape(loss["why"]))
     return table
-
-
-def _short(text: str, longest: int = 300) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -88,6 +88,22 @@ def overlap_rows(summary: Summary) -> Rows | None:
     return Rows("Overlap", header, body, note)
 
 
+def unseen_rows(summary: Summary) -> Rows | None:
+    """MQ with and without what a model has seen something of; None where it has seen nothing."""
+    cells = [cell for cell in summary.get("unseen", ()) if cell["unseen"] < cell["samples"]]
+    body = tuple(
+        (
+            f"{cell['tuned_on']} -> {cell['evaluated_on']}",
+            *(f"{cell[kind]:,}" for kind in ("samples", "unseen")),
+            *("" if cell[kind] is None else f"{cell[kind]:.4f}" for kind in ("mq", "mq_unseen")),
+        )
+        for cell in cells
+    )
+    note = "Unseen: no relative of an image, nor the conversation, is in the part tuned on."
+    header = ("tuned on -> evaluated on", "samples", "unseen", "MQ", "MQ unseen")
+    return Rows("MQ on unseen samples", header, body, note) if body else None
+
+
 def second_rows(summary: Summary) -> Rows:
     """The seconds of work by stage and their sum."""
     seconds = summary["seconds"]

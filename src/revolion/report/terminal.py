@@ -10,19 +10,35 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from revolion.report.rows import Rows, dq_rows, mq_rows, second_rows, verification_rows
+from revolion.report.rows import (
+    Rows,
+    dq_rows,
+    mq_rows,
+    overlap_rows,
+    second_rows,
+    unseen_rows,
+    verification_rows,
+)
 
 # Of five characters each; with a column of 20 for the names they fill a terminal of 80.
 _COLUMNS = 8
 
 
 def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
-    """MQ, DQ, the verification if there was one, and the seconds: titles, tables and notes.
+    """MQ, DQ, the verification if there was one, what is shared if anything, and the seconds.
 
     Arguments: ``summary`` as `revolion.report.markdown.markdown` takes it. A matrix of many data
     sets comes in several tables of some columns each. Raises KeyError if a key is missing.
     """
-    parts = (mq_rows(summary), dq_rows(summary), verification_rows(summary), second_rows(summary))
+    shared = overlap_rows(summary)
+    parts = (
+        mq_rows(summary),
+        dq_rows(summary),
+        verification_rows(summary),
+        shared if shared and shared.body else None,
+        unseen_rows(summary),
+        second_rows(summary),
+    )
     return [piece for rows in parts if rows is not None for piece in _pieces(rows)]
 
 

@@ -1,0 +1,246 @@
+"""Who is asked: a checkpoint, a tuned model of a study, or a server. Each yields ledger entries."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from revolion import models, pipeline
+from revolion.answering import answer_batch, in_batches
+from revolion.errors import InterruptedRun, ModelError, RevolionError, SettingsError
+from revolion.evaluations import Evaluation
+from revolion.ledger import Entry, Ledger
+from revolion.models import Answer
+from revolion.models.chat import body, generation
+from revolion.models.replies import Reply
+from revolion.models.server import Endpoint, Server
+from revolion.samples import Question
+from revolion.settings import Study, TuningSettings
+from revolion.store import Store
+from revolion.studyfile import checked
+
+GIVE_UP = 20
+"""Questions in a row that a server left unanswered to the last try, before it counts as gone."""
+
+Stop = Callable[[], bool]
+
+
+class Candidate(ABC):
+    """A model on the bench."""
+
+    @abstractmethod
+    def identity(self, evaluation: Evaluation) -> dict[str, Any]:
+        """What its answers depend on besides the questions, as plain values. Raises ModelError."""
+
+    @abstractmethod
+    def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
+        """Ask what the ledger has no answer to; entries come as soon as they are known.
+
+        Ends early, and quietly, once ``stop()`` is true. Raises ModelError, ImageError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Candidate):
+    """A model in this process.
+
+    ``name`` is what people call it; ``base`` and ``revision`` as a study names them; ``tuning`` and
+    ``tuned`` how it was tuned and the folder of the tuned values, None for the base itself;
+    ``unit`` the key of the unit that tuned it.
+    """
+
+    name: str
+    base: str
+    revision: str | None = None
+    tuning: TuningSettings | None = None
+    tuned: Path | None = None
+    unit: str | None = None
+
+    def identity(self, evaluation: Evaluation) -> dict[str, Any]:
+        compute = self._study(evaluation).compute
+        return {
+            "kind": "tuned" if self.tuned else "checkpoint",
+            "name": self.name,
+            "fingerprint": self._found().fingerprint(),
+            "unit": self.unit,
+            "compute": f"{compute.device};{compute.dtype};{compute.attention}",
+            "batch_size": evaluation.study.answering.batch_size,
+        }
+
+    def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
+        study = self._study(evaluation)
+        model = models.load(self._found(), study, self.tuning)
+        model.load_tuned(self.tuned)
+        for dataset in evaluation.tables:
+            questions = list(evaluation.questions(dataset))
+            # Of all questions, answered or not: what a batch is made of shows in its answers.
+            for batch in in_batches(model, questions, study.answering.batch_size):
+                if all(ledger.answered((dataset, one.uid, one.turn)) for one in batch):
+                    continue
+                if stop():
+                    return
+                started = time.monotonic()
+                answers = answer_batch(
+                    model, batch, study.answering, seed=study.seed, log=lambda _: None
+                )
+                seconds = (time.monotonic() - started) / len(batch)
+                yield [
+                    _entry_of(dataset, question, answer, seconds)
+                    for question, answer in zip(batch, answers, strict=True)
+                ]
+
+    def _found(self) -> models.Base:
+        return models.find(self.base, self.revision, download=True)
+
+    def _study(self, evaluation: Evaluation) -> Study:
+        named = {"base": self.base, "revision": self.revision}
+        return pipeline.settled(evaluation.study.model_copy(update=named))
+
+
+def tuned(study: Study, run: Path, name: str) -> Local:
+    """A model that a study has tuned, by the name that its tables have for it.
+
+    That is the data set that it was tuned on, or the arm and its seed, as in `arm-refined-0`.
+    Raises SettingsError for a name that the study does not know or has not tuned yet.
+    """
+    store = Store(run)
+    units, _ = pipeline.known_plan(study, store)
+    tunings = {unit.names[0]: unit for unit in units if unit.stage == "tune"}
+    if name not in tunings:
+        known = ", ".join(tunings) or "none before its data are split"
+        raise SettingsError(f"{run}: this study tunes no model '{name}'; its models: {known}")
+    unit = tunings[name]
+    if not store.done(unit.key):
+        raise SettingsError(f"{run}: '{name}' is not tuned yet; 'revolion run' does it")
+    settings = checked(TuningSettings, unit.params["tuning"], str(run))
+    return Local(name, study.base, study.revision, settings, store.folder(unit.key), unit.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote(Candidate):
+    """A model behind a server; ``changes`` are fields of the request that it wants otherwise."""
+
+    endpoint: Endpoint
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def identity(self, evaluation: Evaluation) -> dict[str, Any]:
+        # Not where it is: a server that comes back at another address goes on with its work.
+        return {"kind": "server", "name": self.endpoint.model, "request": dict(self.changes)}
+
+    def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
+        due = _due(evaluation, ledger)
+        with Server(self.endpoint) as server:
+            work = _Work(server, self._requester(evaluation))
+            yield from work.through(due, self.endpoint.concurrency, stop)
+
+    def _requester(self, evaluation: Evaluation) -> Callable[[Question], bytes]:
+        study = evaluation.study
+        fields = generation(self.endpoint.model, study.answering, study.seed, self.changes)
+        return lambda question: body(question, fields, study.images.max_pixels)
+
+
+class _Work:
+    """Questions on their way through a server, some at a time."""
+
+    def __init__(self, server: Server, request: Callable[[Question], bytes]) -> None:
+        self._server, self._request = server, request
+        self._unanswered = 0  # in a row
+        self._failure: RevolionError | None = None
+
+    def through(
+        self, due: Iterator[tuple[str, Question]], concurrency: int, stop: Stop
+    ) -> Iterator[list[Entry]]:
+        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="server")
+        running: set[Future[tuple[Entry, bool]]] = set()
+        patient = True
+        try:
+            while True:
+                if stop() or self._failure:
+                    self._server.stop()
+                else:
+                    room = concurrency - len(running)
+                    running |= {pool.submit(self._one, *one) for one in islice(due, room)}
+                if not running:
+                    break
+                ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                yield [entry for future in ended for entry in self._ended(future)]
+        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for what is under way
+            patient = False
+            raise
+        finally:
+            self._server.stop()
+            pool.shutdown(wait=patient, cancel_futures=True)
+        if self._failure:
+            raise self._failure
+
+    def _one(self, dataset: str, question: Question) -> tuple[Entry, bool]:
+        started = time.monotonic()
+        name = f"{dataset}/{question.uid}/{question.turn}"
+        reply = self._server.ask(self._request(question), name)
+        seconds = time.monotonic() - started
+        return _entry(dataset, question, reply, seconds), reply.worn_out
+
+    def _ended(self, future: Future[tuple[Entry, bool]]) -> Iterator[Entry]:
+        """The entry of a question that has one; what stops the run is kept for later."""
+        try:
+            entry, worn_out = future.result()
+        except InterruptedRun:
+            return
+        except RevolionError as error:
+            self._failure = self._failure or error
+            return
+        self._unanswered = self._unanswered + 1 if worn_out else 0
+        if self._unanswered >= GIVE_UP:
+            self._failure = self._failure or ModelError(
+                f"server {self._server.address}: the last {GIVE_UP} questions were asked"
+                f" {entry.attempts} times each, in vain ({entry.reason}). What was answered is"
+                " kept; once the server is well, the same command goes on"
+            )
+        yield entry
+
+
+def _due(evaluation: Evaluation, ledger: Ledger) -> Iterator[tuple[str, Question]]:
+    """What has no answer: first what was never asked, then what had failed before this began."""
+    tried = frozenset(ledger)
+    for again in (False, True):
+        for dataset in evaluation.tables:
+            for question in evaluation.questions(dataset):
+                key = (dataset, question.uid, question.turn)
+                if not ledger.answered(key) and (key in tried) == again:
+                    yield dataset, question
+
+
+def _entry(dataset: str, question: Question, reply: Reply, seconds: float) -> Entry:
+    return Entry(
+        dataset=dataset,
+        uid=question.uid,
+        turn=question.turn,
+        status=reply.status,
+        answer=reply.text,
+        reason=reply.reason,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        tokens=reply.tokens,
+        seconds=round(seconds, 3),
+        attempts=reply.attempts,
+    )
+
+
+def _entry_of(dataset: str, question: Question, answer: Answer | None, seconds: float) -> Entry:
+    """The entry of a model's own answer."""
+    if answer is None:
+        reply = Reply("failed", reason="does not fit into the device's memory")
+    else:
+        reply = Reply(
+            "ok" if answer.finished else "cut",
+            answer.text,
+            prompt_tokens=answer.prompt_tokens,
+            tokens=answer.tokens,
+        )
+    return _entry(dataset, question, reply, seconds)
