@@ -30,6 +30,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from revolion.demo.abilities import ABILITIES
 from revolion.demo.drawing import draw_scene
+from revolion.digests import digest_of_file
 from revolion.images import check_all
 from revolion.relatives import relatives
 
@@ -174,9 +175,11 @@ def plant(folder: Path, total: int, variants: int, seed: int) -> dict[tuple[str,
 def plant_among(folder: Path, source: Path, variants: int, seed: int) -> dict[tuple[str, str], str]:
     """As `plant`, among copies of the images in a folder."""
     coin = random.Random(seed)
-    names = sorted(path.name for path in source.iterdir())
-    for name in names:
-        shutil.copyfile(source / name, folder / name)
+    first: dict[str, str] = {}  # content -> the first file of it: variants of two would be a pair
+    for path in sorted(source.iterdir()):
+        first.setdefault(digest_of_file(path), path.name)
+        shutil.copyfile(path, folder / path.name)
+    names = list(first.values())
     coin.shuffle(names)
     truth = {}
     for number, name in enumerate(names[:variants]):

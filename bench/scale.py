@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from revolion import grading, metrics, parts, plan, refining, results
+from revolion import grading, metrics, parts, plan, refined, refining, results
 from revolion.answering import ANSWERS
 from revolion.intake import IMAGE_SCHEMA, REJECT_SCHEMA, take_in
 from revolion.jobs import Job
@@ -217,7 +217,7 @@ def write_refined(scene: Scene) -> None:
     to = scene.store.root / "refined"
     to.mkdir()
     table = pl.read_parquet(selection)
-    refining.write_refined(scene.study, table, scene.store.root, scene.parts(), to)
+    refined.write_refined(scene.study, table, scene.store.root, scene.parts(), to)
 
 
 def write_answers(scene: Scene) -> None:

@@ -155,10 +155,9 @@ def _content_hash(digests: Sequence[str], system: str | None, turns: Sequence[Tu
 
 
 def _normalised(text: str) -> str:
-    if text.isascii():
-        if text.isprintable() and "  " not in text:  # so all white space is single spaces
-            return text.strip(" ")
-    else:
+    if not text.isascii():
         text = unicodedata.normalize("NFC", text)
+    if text.isprintable() and "  " not in text:  # so all white space is single spaces
+        return text.strip(" ")
     # A zero ends a field, so none may come from a text; U+001F is white space and can't be in one.
     return " ".join(text.split()).replace("\0", "\x1f")
