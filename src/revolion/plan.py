@@ -236,27 +236,25 @@ class _Planner:
                     yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
 
     def encodings(self) -> list[Unit]:
-        """What the encoder makes of each data set's images, if a tuning leaves it alone."""
+        """What the encoder makes of each part's images, if a tuning leaves it alone."""
         tunings = (self.study.tuning, self.study.verify.tuning or self.study.tuning)
         kept = any(map(self.keeps, tunings))
-        return [self.encode(name) for name in self.study.names] if kept else []
+        return [self.encode(part) for part in self.parts.values()] if kept else []
 
     def keeps(self, settings: TuningSettings) -> bool:
         return self.base.encodes and settings.leaves_encoder
 
-    def encode(self, name: str) -> Unit:
-        parts = {side: self.parts[name, side] for side in ("train", "evaluation")}
-        params = {"model": self.model, "content": [part.content for part in parts.values()]}
-        sources = {side: part.path for side, part in parts.items()}
-        sources[f"images/{name}"] = parts["train"].images
-        work = sum(part.samples for part in parts.values())
-        return Unit("encode", (name,), params, (), sources, work, gpus=1)
+    def encode(self, part: Part) -> Unit:
+        params = {"model": self.model, "content": part.content}
+        sources = {"part": part.path, f"images/{part.dataset}": part.images}
+        names = (f"{part.dataset}-{part.side}",)
+        return Unit("encode", names, params, (), sources, part.samples, gpus=1)
 
-    def shown(self, names: Sequence[str], settings: TuningSettings) -> dict[str, str]:
-        """The sources of these data sets' images: where they lie, and their features if kept."""
-        sources = {f"images/{name}": self.parts[name, "train"].images for name in names}
+    def shown(self, parts: Sequence[Part], settings: TuningSettings) -> dict[str, str]:
+        """The sources of the parts' images: where they lie, and their features if kept."""
+        sources = {f"images/{part.dataset}": part.images for part in parts}
         if self.keeps(settings):
-            sources |= {f"features/{name}": self.encode(name).key for name in names}
+            sources |= {f"features/{part.dataset}": self.encode(part).key for part in parts}
         return sources
 
     def needed(self, sources: Mapping[str, str]) -> tuple[str, ...]:
@@ -271,7 +269,7 @@ class _Planner:
             "tuning": _dump(settings),
             "content": part.content,
         }
-        sources = {"train": part.path} | self.shown([name], settings)
+        sources = {"train": part.path} | self.shown([part], settings)
         work, needs = settings.steps_for(part.samples), self.needed(sources)
         return Unit("tune", (name,), params, needs, sources, work, gpus=1)
 
@@ -286,7 +284,7 @@ class _Planner:
             "answering": _dump(self.study.answering),
             "content": part.content,
         }
-        sources = {"tuned": tuning.key, "part": part.path} | self.shown([asked], how)
+        sources = {"tuned": tuning.key, "part": part.path} | self.shown([part], how)
         needs = (tuning.key, *self.needed(sources))
         answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
         yield answer
@@ -339,7 +337,7 @@ class _Planner:
             "drawn": draw.content,
         }
         sources = {name: part.path for name, part in trained.items()}
-        sources |= self.shown(self.study.names, budget)
+        sources |= self.shown([*trained.values()], budget)
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)
