@@ -27,6 +27,7 @@ VERSIONS = {
     "tune": 2,
     "answer": 2,
     "score": 2,
+    "weigh": 1,
     "grade": 4,
     "refine": 2,
     "verify": 2,
@@ -180,7 +181,7 @@ def grid(study: Study, parts: Parts, base: Model) -> list[Unit]:
     """
     planner = _Planner(study, parts, base)
     cells = list(planner.grid())
-    grade = planner.grade([unit for unit in cells if unit.stage == "score"])
+    grade = planner.grade(cells)
     return [*planner.encodings(), *cells, grade, planner.refine(grade)]
 
 
@@ -231,9 +232,35 @@ class _Planner:
         for tuned_on, tuning in tunings.items():
             for asked in self.study.names:
                 # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
-                sides = ("evaluation",) if asked == tuned_on else ("evaluation", "train")
-                for side in sides:
+                others = () if asked == tuned_on else ("train",)
+                for side in ("evaluation", *(others if self.measured("answers") else ())):
                     yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
+        if self.measured("likelihood"):
+            for part in self.parts.values():
+                yield self.weighed(None, (), part)
+                for tuned_on, tuning in tunings.items():
+                    if tuned_on != part.dataset:
+                        yield self.weighed(tuning, (tuned_on,), part)
+
+    def measured(self, measure: str) -> bool:
+        return measure in self.study.quality.measures
+
+    def weighed(self, tuning: Unit | None, model: tuple[str, ...], part: Part) -> Unit:
+        """How likely a model, or without a tuning the base, finds a part's responses."""
+        how = self.study.tuning
+        params = {
+            "model": self.model,
+            "adaptation": how.adaptation(),
+            "batch_size": self.study.answering.batch_size,
+            "content": part.content,
+        }
+        sources = {"part": part.path} | self.shown([part], how)
+        needs = self.needed(sources)
+        if tuning is not None:
+            sources["tuned"] = tuning.key
+            needs = (tuning.key, *needs)
+        names = (*model, f"{part.dataset}-{part.side}")
+        return Unit("weigh", names, params, needs, sources, part.turns, gpus=1)
 
     def encodings(self) -> list[Unit]:
         """What the encoder makes of each part's images, if a tuning leaves it alone."""
@@ -300,6 +327,8 @@ class _Planner:
             "seen": [part.seen for part in asked],
         }
         sources = {"/".join(unit.names): unit.key for unit in scores}
+        weighed = [unit for unit in grid if unit.stage == "weigh"]
+        sources |= {f"likelihood/{'/'.join(unit.names)}": unit.key for unit in weighed}
         needs = tuple(sources.values())
         # Where it lies is no part of what it says, and the split is done before there are parts.
         sources["split"] = asked[0].path.rpartition("/")[0]
