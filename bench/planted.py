@@ -2,9 +2,11 @@
 
 Draws the demo with a share of its train samples spoilt, runs the study, and prints per data set
 and kind of SQ the AUROC of telling clean from spoilt samples, the share of spoilt samples among
-those kept, and the mean MQ of every verification arm over its seeds.
+those kept, and the mean MQ of every verification arm over its seeds. With `--likelihood` samples
+are weighed, too, and it says what that costs beside answering them and how far the ranks agree.
 
     python bench/planted.py planted --noise 0.3 --defect swapped --seeds 3
+    python bench/planted.py planted --noise 0.3 --defect swapped --seeds 0 --likelihood
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from revolion import pipeline
 from revolion.demo import study as demo
 from revolion.quality import SQ_KINDS
 from revolion.settings import Study
+from revolion.store import Store
 
 
 def main() -> None:
@@ -34,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
     parser.add_argument("--sq", choices=SQ_KINDS, help="the kind that selects; default: the demo's")
+    parser.add_argument("--likelihood", action="store_true", help="weigh samples, too")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     file = demo.make(
@@ -45,24 +49,30 @@ def main() -> None:
         workers=given.workers,
     )
     study = revolion.load(file)
-    verify = study.verify.model_copy(update={"seeds": given.seeds})
-    quality = study.quality.model_copy(update={"sq": given.sq or study.quality.sq})
+    arms = study.verify.arms if given.seeds else ()
+    verify = study.verify.model_copy(update={"seeds": given.seeds or 1, "arms": arms})
+    measures = ("answers", "likelihood") if given.likelihood else ("answers",)
+    changed = {"sq": given.sq or study.quality.sq, "measures": measures}
+    quality = study.quality.model_copy(update=changed)
     study = study.model_copy(update={"verify": verify, "quality": quality})
     summary = revolion.run(study, given.folder / "run")
     show_detection(given.folder, study)
+    if given.likelihood:
+        show_likelihood(given.folder, study)
     show_arms(summary)
 
 
 def show_detection(folder: Path, study: Study) -> None:
     """AUROC per data set and SQ kind, and what the refined half still holds."""
     table = labelled(folder, study)
-    print(f"{'data set':12}" + "".join(f"{kind:>10}" for kind in SQ_KINDS) + f"{'kept bad':>10}")
+    kinds = study.quality.kinds
+    print(f"{'data set':12}" + "".join(f"{kind:>11}" for kind in kinds) + f"{'kept bad':>11}")
     rows = []
     for name in study.names:
         part = table.filter(pl.col("dataset") == name)
         bad = part["defect"].is_not_null().to_numpy()
         kept = float(bad[part["kept"].to_numpy()].mean())
-        rows.append([*(auroc(part[kind].to_numpy(), ~bad) for kind in SQ_KINDS), kept])
+        rows.append([*(auroc(part[kind].to_numpy(), ~bad) for kind in kinds), kept])
         print(f"{name:12}" + "".join(f"{value:10.3f}" for value in rows[-1]))
     print(f"{'mean':12}" + "".join(f"{value:10.3f}" for value in np.mean(rows, axis=0)))
 
@@ -79,6 +89,34 @@ def labelled(folder: Path, study: Study) -> pl.DataFrame:
     rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32))
     joined = sq.join(rows, on=["uid", "dataset"]).join(kept, on=["uid", "dataset"])
     return joined.join(truth, on=["dataset", "row"])
+
+
+def show_likelihood(folder: Path, study: Study) -> None:
+    """What weighing costs beside answering, and how far `likelihood` and the others agree."""
+    store = Store(folder / "run")
+    units, _ = pipeline.known_plan(study, store)
+    train = [unit for unit in units if unit.names[-1].endswith("-train")]
+    cost = {
+        stage: sum(store.record(unit.key)["seconds"] for unit in train if unit.stage == stage)
+        for stage in ("answer", "score", "weigh")
+    }
+    answered = cost["answer"] + cost["score"]
+    print(f"train parts: answered and scored in {answered:.0f} s, weighed in {cost['weigh']:.0f} s")
+    table = labelled(folder, study)
+    for kind in study.quality.kinds[:-1]:
+        parts = table.partition_by("dataset")
+        ranks = [
+            part.select(pl.corr(kind, "likelihood", method="spearman")).item() for part in parts
+        ]
+        shared = [
+            len(upper(part, kind) & upper(part, "likelihood")) * 2 / len(part) for part in parts
+        ]
+        print(f"{kind}: Spearman {np.mean(ranks):.3f}, halves share {np.mean(shared):.3f} (mean)")
+
+
+def upper(part: pl.DataFrame, kind: str) -> set[str]:
+    """The uids of the better half of a data set."""
+    return set(part.sort(kind, "uid", descending=[True, False])["uid"][: len(part) // 2])
 
 
 def auroc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:
