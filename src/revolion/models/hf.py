@@ -18,6 +18,7 @@ from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log, bridge
+from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
@@ -55,10 +56,11 @@ class HuggingFaceVLM(VLM):
         self._model.eval()
         self._ends = _end_ids(self._model, self._processor)
         _forget_decoding(self._model)
-        self._prompter = Prompter(self._processor, self._ends)
+        self._type = self._model.config.model_type
+        self._family = FAMILIES.get(self._type, Family(()))
+        self._prompter = Prompter(self._processor, self._ends, self._family.template)
         torch.manual_seed(seed)  # LoRA adapters start from random values
-        model_type = self._model.config.model_type
-        self._trainable = choose(self._model, model_type, tuning) if tuning else {}
+        self._trainable = choose(self._model, self._type, tuning) if tuning else {}
         self._initial = {name: value.detach().clone() for name, value in self._trainable.items()}
 
     @property
@@ -118,6 +120,8 @@ class HuggingFaceVLM(VLM):
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
     ) -> list[Answer]:
+        for question in questions:
+            check(self._type, len(question.images), len(question.history) + 1)
         texts = [self._prompter.question(question) for question in questions]
         images = [self._open(question.root, question.images) for question in questions]
         with self._quiet(), _memory_errors(), self._inference():
@@ -157,16 +161,23 @@ class HuggingFaceVLM(VLM):
 
     @property
     def _image_id(self) -> int | None:
-        return getattr(self._processor, "image_token_id", None)
+        """The token that the model puts a part of an image in the place of."""
+        config = self._model.config
+        found = getattr(config, "image_token_id", None)  # by either name, but for a few families
+        return getattr(config, "image_token_index", None) if found is None else found
 
     def _with_labels(
         self, samples: Sequence[Sample], *, last_only: bool = False
     ) -> dict[str, torch.Tensor]:
+        for sample in samples:
+            check(self._type, len(sample.images), len(sample.turns))
         rows = [self._prompter.conversation(sample, last_only=last_only) for sample in samples]
         images = [
             self._open(sample.root, [image.path for image in sample.images]) for sample in samples
         ]
-        return encode_with_labels(self._processor, rows, images)
+        return encode_with_labels(
+            self._processor, rows, images, self._image_id, prefix=self._family.prefix
+        )
 
     def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
         if self._features is not None:
