@@ -122,7 +122,6 @@ def idefics3(kind: str = "Idefics3") -> tuple[Any, Any]:
         text_config={"model_type": "llama", **said(words)},
         scale_factor=2,
         image_token_id=processor.image_token_id,
-        pad_token_id=words.pad_token_id,
     )
     return config, processor
 
@@ -163,7 +162,7 @@ def instructblip() -> tuple[Any, Any]:
 def paligemma() -> tuple[Any, Any]:
     words = tokenizer("<bos>", image_token="<image>")
     words.bos_token = "<bos>"
-    images = SiglipImageProcessorPil(size=SIDES)
+    images: Any = SiglipImageProcessorPil(size=SIDES)
     images.image_seq_length = 4
     processor = hf.PaliGemmaProcessor(images, words)
     config = hf.PaliGemmaConfig(
@@ -172,7 +171,6 @@ def paligemma() -> tuple[Any, Any]:
         image_token_index=words.image_token_id,
         projection_dim=32,
         hidden_size=32,
-        pad_token_id=words.pad_token_id,
     )
     return config, processor
 
@@ -192,7 +190,7 @@ def gemma3() -> tuple[Any, Any]:
         boi_token_index=words.boi_token_id,
         eoi_token_index=words.eoi_token_id,
         image_token_index=words.image_token_id,
-        pad_token_id=words.pad_token_id,
+        tie_word_embeddings=False,  # a random model would only repeat the last token
     )
     return config, processor
 
@@ -216,7 +214,6 @@ def internvl() -> tuple[Any, Any]:
         text_config={"model_type": "qwen2", **said(words)},
         image_token_id=words.context_image_token_id,
         image_seq_length=1,
-        pad_token_id=words.pad_token_id,
     )
     return config, processor
 
@@ -238,7 +235,6 @@ def llava_onevision() -> tuple[Any, Any]:
         image_token_index=words.image_token_id,
         video_token_index=words.video_token_id,
         image_grid_pinpoints=pinpoints,
-        pad_token_id=words.pad_token_id,
     )
     return config, processor
 
@@ -263,7 +259,6 @@ def qwen(kind: str, vision: dict[str, Any]) -> tuple[Any, Any]:
         video_token_id=words.video_token_id,
         vision_start_token_id=words.vision_start_token_id,
         vision_end_token_id=words.vision_end_token_id,
-        pad_token_id=words.pad_token_id,
     )
     return config, processor
 
@@ -279,9 +274,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
 
 def qwen3_vl() -> tuple[Any, Any]:
     sizes = {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": 32}
-    return qwen(
-        "Qwen3VL", sizes | {"deepstack_visual_indexes": [0], "num_position_embeddings": 16}
-    )
+    return qwen("Qwen3VL", sizes | {"deepstack_visual_indexes": [0], "num_position_embeddings": 16})
 
 
 FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
@@ -303,5 +296,9 @@ def build(family: str, folder: Path) -> None:
     """Write a model folder of a family: a random model and its processor."""
     config, processor = FAMILIES[family]()
     torch.manual_seed(0)
-    hf.AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
+    model = hf.AutoModelForImageTextToText.from_config(config)
+    for name, value in model.named_parameters():
+        if name.endswith("mm_input_projection_weight"):  # Gemma 3's would begin as zeros
+            torch.nn.init.normal_(value)
+    model.save_pretrained(folder)
     processor.save_pretrained(folder)

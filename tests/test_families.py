@@ -204,9 +204,7 @@ def test_batches_of_one_and_eight_answer_alike(
     assert together == alone
     assert len({answer.text for answer in alone}) > 1
     responses = [question.response for question in questions]
-    likelihood = [
-        model.loglikelihood([question], [question.response])[0] for question in questions
-    ]
+    likelihood = [model.loglikelihood([question], [question.response])[0] for question in questions]
     np.testing.assert_allclose(model.loglikelihood(questions, responses), likelihood, atol=1e-5)
 
 

@@ -58,9 +58,7 @@ FAMILIES: dict[str, Family] = {
     "blip-2": Family(
         _QFORMER, (1, 1), _template("'Question: ' + said + ' Answer:'", "' ' + said + eos_token")
     ),
-    "instructblip": Family(
-        _QFORMER, (1, 1), _template("said", "' ' + said + eos_token")
-    ),
+    "instructblip": Family(_QFORMER, (1, 1), _template("said", "' ' + said + eos_token")),
     "idefics3": Family(("connector",)),
     "smolvlm": Family(("connector",)),
     "qwen2_vl": Family(("visual.merger",)),

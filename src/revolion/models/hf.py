@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers.utils.import_utils import is_torchvision_available
 
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
@@ -240,10 +241,9 @@ class HuggingFaceVLM(VLM):
 def _load_processor(folder: str) -> Any:
     try:
         processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, TypeError, AttributeError) as error:
         raise ModelError(
-            f"base '{folder}': its processor can't be loaded: {first_line(error)}; the folder"
-            " needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+            f"base '{folder}': its processor can't be loaded: {first_line(error)}; {_needed(error)}"
         ) from error
     if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
         raise ModelError(
@@ -255,15 +255,33 @@ def _load_processor(folder: str) -> Any:
     return processor
 
 
+def _needed(error: Exception) -> str:
+    """What a processor that can't be loaded lacks."""
+    if "video" in str(error).lower() and not is_torchvision_available():
+        return (
+            "it takes videos too, and that part of transformers needs the package torchvision, in"
+            " the release for your torch"
+        )
+    if isinstance(error, ImportError):
+        return "install the package that it asks for"
+    return "the folder needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+
+
 def _load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
     try:
-        return AutoModelForImageTextToText.from_pretrained(
+        model = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
             f"base '{folder}': no image-text-to-text model can be loaded: {first_line(error)}"
         ) from error
+    if getattr(model.config, "text_config", model.config).is_encoder_decoder:
+        raise ModelError(
+            f"base '{folder}': its language model has an encoder and a decoder, for which labels"
+            " can't be made; take one with a decoder alone"
+        )
+    return model
 
 
 def _device(wanted: str) -> torch.device:

@@ -27,6 +27,7 @@ IGNORED = -100
 Picture: TypeAlias = "Image.Image | npt.NDArray[np.float32]"
 """An image, or for a bridge what its encoder made of it: float32[n, channels]."""
 Span = tuple[int, int]
+_REPLACED = "text_replacement_offsets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,7 @@ class Prompter:
     ``template`` serves a model that has none of its own. Raises ModelError where there is neither.
     """
 
-    def __init__(
-        self, processor: Any, end_ids: Sequence[int], template: str | None = None
-    ) -> None:
+    def __init__(self, processor: Any, end_ids: Sequence[int], template: str | None = None) -> None:
         self._processor = processor
         tokenizer = processor.tokenizer
         if not (processor.chat_template or tokenizer.chat_template):
@@ -107,7 +106,7 @@ def encode(
     """The processor's tensors for a batch, padded on a side (`left` or `right`)."""
     batch = _call(processor, texts, images, side)
     batch.pop("labels", None)  # of a prefix family: there is nothing to learn in prompts
-    return batch
+    return {**batch, **_read_by_qformer(processor, texts)}
 
 
 def encode_with_labels(
@@ -134,8 +133,8 @@ def encode_with_labels(
         return_offsets_mapping=True,
         return_text_replacement_offsets=True,
     )
-    offsets = torch.as_tensor(batch.pop("offset_mapping"))
-    replaced = batch.pop("text_replacement_offsets", None) or [[] for _ in conversations]
+    offsets = batch.pop("offset_mapping")
+    replaced = batch.pop(_REPLACED, None) or [[] for _ in conversations]
     labels = torch.full_like(batch["input_ids"], IGNORED)
     # Some processors put image tokens in front, whose offsets then are not those of the text.
     text = batch["attention_mask"].bool() & (batch["input_ids"] != image_id)
@@ -144,7 +143,8 @@ def encode_with_labels(
             # A token belongs to the response when any of its characters does.
             inside = (offsets[row, :, 1] > start) & (offsets[row, :, 0] < end) & text[row]
             labels[row, inside] = batch["input_ids"][row, inside]
-    return {**batch, **_read_by_qformer(processor, conversations), "labels": labels}
+    prompts = [conversation.text[: conversation.responses[0][0]] for conversation in conversations]
+    return {**batch, **_read_by_qformer(processor, prompts), "labels": labels}
 
 
 def _call(
@@ -154,15 +154,20 @@ def _call(
     side: str,
     **more: Any,
 ) -> Any:
-    return processor(
+    """What the processor makes of a batch, as tensors but for the record of expanded images.
+
+    They are made here since some processors fail to leave that record out of it.
+    """
+    batch = processor(
         text=list(texts),
         images=[list(row) for row in images] if any(images) else None,
         padding=True,
         padding_side=side,
         add_special_tokens=not _starts_with_bos(processor, texts[0]),
-        return_tensors="pt",
+        images_kwargs={"return_tensors": "pt"},
         **more,
     )
+    return batch.convert_to_tensors("pt", skip_tensor_conversion=[_REPLACED])
 
 
 def _prefixed(
@@ -178,19 +183,17 @@ def _prefixed(
     return dict(_call(processor, prompts, images, "right", suffix=responses))
 
 
-def _read_by_qformer(
-    processor: Any, conversations: Sequence[Conversation]
-) -> dict[str, torch.Tensor]:
+def _read_by_qformer(processor: Any, prompts: Sequence[str]) -> dict[str, torch.Tensor]:
     """What a Q-Former reads beside the image: the prompt, for the response would give itself away.
 
-    A Q-Former sees an image once, so of several turns it reads what comes before the first answer.
+    Of several turns that is what comes before the first answer: it sees an image only once. Padding
+    is on the right in any case, since its positions count from the left.
     """
     tokenizer = getattr(processor, "qformer_tokenizer", None)
     if tokenizer is None:
         return {}
-    prompts = [conversation.text[: conversation.responses[0][0]] for conversation in conversations]
     read = tokenizer(
-        prompts,
+        list(prompts),
         padding=True,
         padding_side="right",
         add_special_tokens=not _starts_with_bos(processor, prompts[0]),
