@@ -12,7 +12,7 @@ from revolion.errors import ModelError
 from revolion.models.families import FAMILIES
 from revolion.settings import LoraSettings, TuningSettings
 
-_LLM_LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+_LLM_LINEAR = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 
 def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[str, nn.Parameter]:
