@@ -28,7 +28,9 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(is_torchvision_available(), reason="only without torchvision")
-@pytest.mark.parametrize("told", ["video_preprocessor_config", "processor_config", "nothing"])
+@pytest.mark.parametrize(
+    "told", ["video_preprocessor_config", "preprocessor_config", "processor_config", "nothing"]
+)
 def test_a_processor_of_videos_asks_for_torchvision(tmp_path: Path, told: str) -> None:
     """Whether or not, and wherever, the folder says something of videos."""
     with pytest.MonkeyPatch.context() as patch:
@@ -41,6 +43,9 @@ def test_a_processor_of_videos_asks_for_torchvision(tmp_path: Path, told: str) -
         file.write_text(json.dumps(config | {"video_processor": videos}))
     elif told == "video_preprocessor_config":
         (tmp_path / f"{told}.json").write_text(json.dumps(videos))
+    elif told == "preprocessor_config":  # as the hub's older folders have it
+        file.unlink()
+        (tmp_path / f"{told}.json").write_text(json.dumps(config["image_processor"]))
     with pytest.raises(
         ModelError, match=r"can't be loaded: .*takes videos too, .* needs the package torchvision"
     ):

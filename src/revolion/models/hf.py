@@ -241,7 +241,7 @@ class HuggingFaceVLM(VLM):
 def _load_processor(folder: str) -> Any:
     try:
         processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ModelError(
             f"base '{folder}': its processor can't be loaded: {first_line(error)}; {_needed(error)}"
         ) from error
