@@ -138,7 +138,7 @@ class Scene:
 
     def units(self) -> list[Unit]:
         """The grid and what follows from it."""
-        return plan.grid(self.study, self.parts(), "base")
+        return plan.grid(self.study, self.parts(), plan.Model("base"))
 
     def take_in(self) -> None:
         """The tables of the data sets, made by columns; an image for each two samples."""

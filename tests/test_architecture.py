@@ -121,7 +121,9 @@ FLOORS: dict[str, int] = {
     "origin": 4,
     "intake": 5,
     "subtracting": 4,
+    "shards": 3,
     "answering": 4,
+    "weighing": 5,
     "refining": 4,
     "refined": 7,
     # 5 to 8: each reads what the floor below has left

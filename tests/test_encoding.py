@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def test_every_image_is_encoded_once_in_a_whole_study(
     assert set(encoded.values()) == {1}
     assert len(encoded) == 60
     units = [title for title in titles(tmp_path / "run") if title.startswith("encode/")]
-    assert len(units) == 3
+    assert len(units) == 6
 
 
 def test_the_tables_are_those_of_a_study_that_opens_its_images(
@@ -77,6 +78,18 @@ def test_the_tables_are_those_of_a_study_that_opens_its_images(
     assert min(encoded.values()) > 1
     assert not any(title.startswith("encode/") for title in titles(tmp_path / "opened"))
     assert fingerprints(tmp_path / "kept") == fingerprints(tmp_path / "opened")
+
+
+def test_a_data_set_of_texts_alone(make_study: StudyMaker, bridge: Path, tmp_path: Path) -> None:
+    study = make_study(base=str(bridge), tuning=TUNED, answering={"max_new_tokens": 4})
+    said = [
+        [{"from": "human", "value": f"say {n}"}, {"from": "gpt", "value": f"the {n}"}]
+        for n in range(20)
+    ]
+    rows = [{"conversations": turns} for turns in said]
+    (tmp_path / "apple.json").write_text(json.dumps(rows))
+    summary = pipeline.run(study, tmp_path / "run")
+    assert summary["counts"]["apple"]["train"] > 0
 
 
 def test_where_the_encoder_is_tuned_nothing_is_kept(

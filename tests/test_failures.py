@@ -33,6 +33,7 @@ from revolion.metrics import language, meteor
 from revolion.models.fake import FakeVLM
 from revolion.samples import Question
 from revolion.settings import Study
+from revolion.shards import Shards
 from revolion.store import Store
 
 from .conftest import StudyMaker
@@ -101,7 +102,7 @@ def test_shards_that_do_not_fit_the_questions_are_refused(tmp_path: Path) -> Non
     row = {"uid": "a", "turn": 0, "answer": "x", "status": "ok"}
     pl.DataFrame([row], schema=answering.SCHEMA).write_parquet(tmp_path / "shard-a-0.parquet")
     with pytest.raises(StoreError, match=r"hold 1 answers .* to the 2 questions; delete the"):
-        answering._join(tmp_path, asked)
+        Shards(tmp_path, answering.SCHEMA).join(asked, tmp_path / "answers.parquet")
 
 
 class Failing(FakeVLM):

@@ -123,6 +123,24 @@ def test_tuning_lowers_the_loss_and_saves_only_what_was_tuned(
     ) + 1000
 
 
+def test_a_batch_of_texts_alone_leaves_a_projector_as_it_is(
+    tiny_base: Path, images: str, tmp_path: Path
+) -> None:
+    """It never meets the projector, so there is no gradient; other batches go on."""
+    model = load_tiny(tiny_base)
+    texts = [sample(images, ("how many circles ?", "two"), images=())] * 2
+    shown = [sample(images, ("<image>\nwhat ?", "two"), images=(0,))] * 2
+    before = {name: value.clone() for name, value in model._trainable.items()}
+    settings = TuningSettings(steps=1, batch_size=2, learning_rate=0.01)
+
+    def changed(rows: list[Any], folder: str) -> bool:
+        model.fit(rows, settings, tmp_path / folder, seed=0, log=lambda _: None, stop=lambda: False)
+        return any(not torch.equal(value, before[name]) for name, value in model._trainable.items())
+
+    assert not changed(texts, "texts")
+    assert changed(shown, "shown")
+
+
 def test_loss_is_in_nats_per_response_token(tiny_base: Path, images: str, tmp_path: Path) -> None:
     """The first logged loss is minus the mean log-likelihood of the untuned model."""
     model = load_tiny(tiny_base)

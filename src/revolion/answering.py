@@ -2,30 +2,29 @@
 
 The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name), for
 padding changes the last bits of a sum and so, once in a while, a greedy token. Shards of batches
-are saved as they are finished; a later attempt does the batches that stand in none of them, however
-many batches a shard holds by then.
+are saved as they are finished.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
 
 from revolion import models
 from revolion.digests import seed_of
-from revolion.errors import DeviceMemoryError, InterruptedRun, StoreError
+from revolion.errors import DeviceMemoryError, InterruptedRun
 from revolion.jobs import Job
 from revolion.models import VLM, Answer, Log
 from revolion.resources import peak_memory, release_memory
 from revolion.samples import Question
 from revolion.settings import AnsweringSettings, TuningSettings
-from revolion.tables import SampleTable, write_table
+from revolion.shards import Shards
+from revolion.tables import SampleTable
 
 ANSWERS = "answers.parquet"
 SCHEMA = {
@@ -68,25 +67,29 @@ def answer(job: Job) -> None:
     Raises ModelError, ImageError, StoreError, InterruptedRun (with the finished shards kept).
     """
     settings = job.study.answering
-    part = pl.read_parquet(job.source("part"))
-    adaptation = TuningSettings.model_validate(job.unit.params["adaptation"])
-    model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
-    samples = SampleTable(part, job.image_roots())
-    questions = list(chain.from_iterable(sample.questions() for sample in samples))
+    model, questions = model_and_questions(job)
     batches = in_batches(model, questions, settings.batch_size)
-    model.load_tuned(job.source("tuned"))
-    model.see(job.features())
-    saved = set(_pairs(_saved(job.folder)))
-    due = [batch for batch in batches if (batch[0].uid, batch[0].turn) not in saved]
+    shards = Shards(job.folder, SCHEMA)
+    due = shards.due(batches)
     left = sum(map(len, due))
     for shard in _cut(due, settings.shard):
         if job.stop():
             raise InterruptedRun("answering stopped after a shard")
-        _save(job.folder, _shard_rows(job, model, shard))
+        shards.save(_shard_rows(job, model, shard))
         left -= sum(map(len, shard))
         done_now = len(questions) - left
         job.log({"done": done_now, "of": len(questions), "peak_memory_bytes": peak_memory()})
-    _join(job.folder, questions)
+    shards.join(questions, job.folder / ANSWERS)
+
+
+def model_and_questions(job: Job) -> tuple[VLM, list[Question]]:
+    """The unit's model, tuned if its sources say how, and the questions of its part."""
+    adaptation = TuningSettings.model_validate(job.unit.params["adaptation"])
+    model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
+    model.load_tuned(job.source("tuned") if "tuned" in job.unit.sources else None)
+    model.see(job.features())
+    samples = SampleTable(pl.read_parquet(job.source("part")), job.image_roots())
+    return model, list(chain.from_iterable(sample.questions() for sample in samples))
 
 
 def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
@@ -129,14 +132,25 @@ def answer_batch(
     seed: int,
     log: Log,
 ) -> list[Answer | None]:
-    """A batch's answers in its order; one that does not fit into memory is halved until it does.
+    """A batch's answers in its order, as `fitting` gives them; ``seed`` is the study's."""
 
-    Arguments: ``seed`` of the study, ``log`` is told of what did not fit. None is a question that
+    def ask(some: Sequence[Question]) -> Sequence[Answer]:
+        drawn = seed_of(seed, "answer", some[0].uid, some[0].turn)
+        return model.answer(some, settings, seed=drawn)
+
+    return fitting(batch, ask, log)
+
+
+def fitting(
+    batch: Sequence[Question], work: Callable[[Sequence[Question]], Sequence[Item]], log: Log
+) -> list[Item | None]:
+    """What comes of each question; a batch that does not fit into memory is halved until it does.
+
+    Arguments: ``work`` does a batch, ``log`` is told of what did not fit. None is a question that
     does not fit even alone.
     """
-    drawn = seed_of(seed, "answer", batch[0].uid, batch[0].turn)
     try:
-        return [*model.answer(batch, settings, seed=drawn)]
+        return [*work(batch)]
     except DeviceMemoryError as error:
         log({"event": "out of memory", "batch": len(batch), "error": str(error)})
     # Not inside the handler: the error holds what the batch has filled the memory with.
@@ -144,42 +158,7 @@ def answer_batch(
     if len(batch) == 1:
         return [None]
     half = len(batch) // 2
-    halves = (batch[:half], batch[half:])
-    return [
-        said for one in halves for said in answer_batch(model, one, settings, seed=seed, log=log)
-    ]
-
-
-def _save(folder: Path, rows: list[Row]) -> None:
-    """Write a shard, named after its first question, which stands in no other."""
-    file = folder / f"shard-{rows[0]['uid']}-{rows[0]['turn']}.parquet"
-    write_table(pl.DataFrame(rows, schema=SCHEMA), file)
-
-
-def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("shard-*.parquet"))
-
-
-def _saved(folder: Path) -> pl.DataFrame:
-    """What all shards of a folder hold, a table of `SCHEMA`."""
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *map(pl.read_parquet, _shards(folder))])
-
-
-def _pairs(table: pl.DataFrame) -> list[tuple[str, int]]:
-    return list(table["uid", "turn"].iter_rows())
-
-
-def _join(folder: Path, questions: Sequence[Question]) -> None:
-    """Make one table of the shards. Raises StoreError unless it answers each question once."""
-    table = _saved(folder).sort("uid", "turn")
-    if _pairs(table) != sorted((q.uid, q.turn) for q in questions):
-        raise StoreError(
-            f"{folder}: its shards hold {table.height} answers that are not those to the"
-            f" {len(questions)} questions; delete the folder and give the same command again"
-        )
-    write_table(table, folder / ANSWERS)
-    for file in _shards(folder):
-        file.unlink()
+    return fitting(batch[:half], work, log) + fitting(batch[half:], work, log)
 
 
 def answered(table: pl.DataFrame) -> pl.Series:
@@ -194,5 +173,7 @@ __all__ = [
     "answer_batch",
     "answered",
     "arranged",
+    "fitting",
     "in_batches",
+    "model_and_questions",
 ]

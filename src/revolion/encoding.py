@@ -1,4 +1,4 @@
-"""One encoding unit: what the base's frozen encoder makes of the images of a data set."""
+"""One encoding unit: what the base's frozen encoder makes of the images of a part."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ from revolion.resources import peak_memory
 
 
 def encode(job: Job) -> None:
-    """Encode every image of both parts once and keep the features; see `features.keep`.
+    """Encode every image of the part once and keep the features; see `features.keep`.
 
     Raises ModelError, ImageError, InterruptedRun (with what was encoded kept).
     """
-    (name,) = job.unit.names
-    images: dict[str, str] = {}
-    for side in ("train", "evaluation"):
-        part = pl.read_parquet(job.source(side), columns=["images", "sha256"])
-        images |= dict(part.explode("images", "sha256").drop_nulls().iter_rows())
+    part = pl.read_parquet(job.source("part"), columns=["images", "sha256"])
+    images = dict(part.explode("images", "sha256").drop_nulls().iter_rows())
     model = models.load(
         models.find(job.study.base, job.study.revision), job.study, job.study.tuning
     )
-    root = job.image_roots()[name]
+    (root,) = job.image_roots().values()
 
     def encoded(paths: Sequence[str]) -> Array:
         if job.stop():

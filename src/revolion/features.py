@@ -30,8 +30,11 @@ class Features:
     def __init__(self, folders: Iterable[tuple[str, Path]]) -> None:
         self._places: dict[tuple[str, str], tuple[Array, int]] = {}
         for root, folder in folders:
+            index = pl.read_parquet(folder / INDEX)
+            if index.is_empty():  # texts alone
+                continue
             array = _mapped(folder, "r")
-            for path, row in pl.read_parquet(folder / INDEX).iter_rows():
+            for path, row in index.iter_rows():
                 self._places[root, path] = array, row
 
     def of(self, root: str, path: str) -> Array:

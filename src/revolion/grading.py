@@ -19,6 +19,7 @@ from revolion.jobs import Job
 from revolion.overlap import SEEN
 from revolion.scoring import SCORES
 from revolion.tables import write_table
+from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,10 +61,15 @@ def grade(job: Job) -> None:
     weights = dict(zip(names, dq.tolist(), strict=True))
     sq = []
     for asked in names:
-        sq.append(_sq_table(asked, "evaluation", evaluated[asked], weights))
-        # Train parts are the larger ones by far: one at a time, and of that what SQ is made of.
-        train = _part(job, asked, "train", ["uid", "turn", "mq"])
-        sq.append(_sq_table(asked, "train", train, weights))
+        for side in ("evaluation", "train"):
+            tables = []
+            if "answers" in settings.measures:
+                # One part at a time, for they are large, and of that what SQ is made of.
+                cells = _part(job, asked, side, ["uid", "turn", "mq"])
+                tables.append(_answered_sq(asked, cells, weights))
+            if "likelihood" in settings.measures:
+                tables.append(_weighed_sq(job, asked, side))
+            sq.append(_sq_table(asked, side, tables))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
@@ -126,13 +132,36 @@ def _mq_table(
     return pl.DataFrame(rows, schema_overrides={"mq_unseen": pl.Float64})
 
 
-def _sq_table(
-    asked: str, side: str, cells: Mapping[str, Cell], dq: Mapping[str, float]
-) -> pl.DataFrame:
-    """Every SQ kind of every sample of one part, by the models that were not tuned on it."""
+def _sq_table(asked: str, side: str, tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Every SQ kind of the samples of one part that have them all."""
+    whole = tables[0]
+    for more in tables[1:]:
+        whole = whole.join(more, on="uid", how="inner", maintain_order="left")
+    place = pl.lit(asked).alias("dataset"), pl.lit(side).alias("split")
+    return whole.select("uid", *place, pl.exclude("uid"))
+
+
+def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
+    """SQ by likelihood of the samples of one part that all models could weigh."""
+    others = [name for name in job.study.names if name != asked]
+    roles = {"": f"likelihood/{asked}-{side}"}  # of the base
+    roles |= {model: f"likelihood/{model}/{asked}-{side}" for model in others}
+    tables = {
+        model: pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
+        for model, role in roles.items()
+    }
+    cells = common(tables, asked, side)
+    base = cells.pop("").values("loglikelihood")
+    values = np.stack([cells[model].values("loglikelihood") for model in others])
+    uids = cells[others[0]].uids
+    return pl.DataFrame({"uid": uids, "likelihood": quality.sq_likelihood(values, base)})
+
+
+def _answered_sq(asked: str, cells: Mapping[str, Cell], dq: Mapping[str, float]) -> pl.DataFrame:
+    """The SQ kinds of answers of every sample of one part, by the models not tuned on it."""
     others = [model for model in cells if model != asked]
     values = np.stack([cells[model].mq for model in others])
     weights = np.array([dq[model] for model in others])
     uids = cells[others[0]].uids
     kinds = {kind: quality.sq(values, None, weights, kind) for kind in quality.SQ_KINDS}
-    return pl.DataFrame({"uid": uids, "dataset": asked, "split": side} | kinds)
+    return pl.DataFrame({"uid": uids} | kinds)

@@ -37,13 +37,14 @@ STAGES = {
     "tune": "revolion.tuning:tune",
     "answer": "revolion.answering:answer",
     "score": "revolion.scoring:score",
+    "weigh": "revolion.weighing:weigh",
     "grade": "revolion.grading:grade",
     "refine": "revolion.refining:refine",
     "verify": "revolion.verification:verify",
 }
 """Stage -> the function that does one unit of it; it loads on demand."""
 
-RESUMABLE = frozenset({"encode", "tune", "answer"})
+RESUMABLE = frozenset({"encode", "tune", "answer", "weigh"})
 """The stages that save as they go; the others start over, which takes seconds."""
 
 _log = logging.getLogger("revolion")

@@ -27,6 +27,7 @@ VERSIONS = {
     "tune": 2,
     "answer": 2,
     "score": 2,
+    "weigh": 1,
     "grade": 4,
     "refine": 2,
     "verify": 2,
@@ -180,7 +181,7 @@ def grid(study: Study, parts: Parts, base: Model) -> list[Unit]:
     """
     planner = _Planner(study, parts, base)
     cells = list(planner.grid())
-    grade = planner.grade([unit for unit in cells if unit.stage == "score"])
+    grade = planner.grade(cells)
     return [*planner.encodings(), *cells, grade, planner.refine(grade)]
 
 
@@ -231,32 +232,56 @@ class _Planner:
         for tuned_on, tuning in tunings.items():
             for asked in self.study.names:
                 # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
-                sides = ("evaluation",) if asked == tuned_on else ("evaluation", "train")
-                for side in sides:
+                others = () if asked == tuned_on else ("train",)
+                for side in ("evaluation", *(others if self.measured("answers") else ())):
                     yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
+        if self.measured("likelihood"):
+            for part in self.parts.values():
+                yield self.weighed(None, (), part)
+                for tuned_on, tuning in tunings.items():
+                    if tuned_on != part.dataset:
+                        yield self.weighed(tuning, (tuned_on,), part)
+
+    def measured(self, measure: str) -> bool:
+        return measure in self.study.quality.measures
+
+    def weighed(self, tuning: Unit | None, model: tuple[str, ...], part: Part) -> Unit:
+        """How likely a model, or without a tuning the base, finds a part's responses."""
+        how = self.study.tuning
+        params = {
+            "model": self.model,
+            "adaptation": how.adaptation(),
+            "batch_size": self.study.answering.batch_size,
+            "content": part.content,
+        }
+        sources = {"part": part.path} | self.shown([part], how)
+        needs = self.needed(sources)
+        if tuning is not None:
+            sources["tuned"] = tuning.key
+            needs = (tuning.key, *needs)
+        names = (*model, f"{part.dataset}-{part.side}")
+        return Unit("weigh", names, params, needs, sources, part.turns, gpus=1)
 
     def encodings(self) -> list[Unit]:
-        """What the encoder makes of each data set's images, if a tuning leaves it alone."""
+        """What the encoder makes of each part's images, if a tuning leaves it alone."""
         tunings = (self.study.tuning, self.study.verify.tuning or self.study.tuning)
         kept = any(map(self.keeps, tunings))
-        return [self.encode(name) for name in self.study.names] if kept else []
+        return [self.encode(part) for part in self.parts.values()] if kept else []
 
     def keeps(self, settings: TuningSettings) -> bool:
         return self.base.encodes and settings.leaves_encoder
 
-    def encode(self, name: str) -> Unit:
-        parts = {side: self.parts[name, side] for side in ("train", "evaluation")}
-        params = {"model": self.model, "content": [part.content for part in parts.values()]}
-        sources = {side: part.path for side, part in parts.items()}
-        sources[f"images/{name}"] = parts["train"].images
-        work = sum(part.samples for part in parts.values())
-        return Unit("encode", (name,), params, (), sources, work, gpus=1)
+    def encode(self, part: Part) -> Unit:
+        params = {"model": self.model, "content": part.content}
+        sources = {"part": part.path, f"images/{part.dataset}": part.images}
+        names = (f"{part.dataset}-{part.side}",)
+        return Unit("encode", names, params, (), sources, part.samples, gpus=1)
 
-    def shown(self, names: Sequence[str], settings: TuningSettings) -> dict[str, str]:
-        """The sources of these data sets' images: where they lie, and their features if kept."""
-        sources = {f"images/{name}": self.parts[name, "train"].images for name in names}
+    def shown(self, parts: Sequence[Part], settings: TuningSettings) -> dict[str, str]:
+        """The sources of the parts' images: where they lie, and their features if kept."""
+        sources = {f"images/{part.dataset}": part.images for part in parts}
         if self.keeps(settings):
-            sources |= {f"features/{name}": self.encode(name).key for name in names}
+            sources |= {f"features/{part.dataset}": self.encode(part).key for part in parts}
         return sources
 
     def needed(self, sources: Mapping[str, str]) -> tuple[str, ...]:
@@ -271,7 +296,7 @@ class _Planner:
             "tuning": _dump(settings),
             "content": part.content,
         }
-        sources = {"train": part.path} | self.shown([name], settings)
+        sources = {"train": part.path} | self.shown([part], settings)
         work, needs = settings.steps_for(part.samples), self.needed(sources)
         return Unit("tune", (name,), params, needs, sources, work, gpus=1)
 
@@ -286,7 +311,7 @@ class _Planner:
             "answering": _dump(self.study.answering),
             "content": part.content,
         }
-        sources = {"tuned": tuning.key, "part": part.path} | self.shown([asked], how)
+        sources = {"tuned": tuning.key, "part": part.path} | self.shown([part], how)
         needs = (tuning.key, *self.needed(sources))
         answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
         yield answer
@@ -302,6 +327,8 @@ class _Planner:
             "seen": [part.seen for part in asked],
         }
         sources = {"/".join(unit.names): unit.key for unit in scores}
+        weighed = [unit for unit in grid if unit.stage == "weigh"]
+        sources |= {f"likelihood/{'/'.join(unit.names)}": unit.key for unit in weighed}
         needs = tuple(sources.values())
         # Where it lies is no part of what it says, and the split is done before there are parts.
         sources["split"] = asked[0].path.rpartition("/")[0]
@@ -339,7 +366,7 @@ class _Planner:
             "drawn": draw.content,
         }
         sources = {name: part.path for name, part in trained.items()}
-        sources |= self.shown(self.study.names, budget)
+        sources |= self.shown([*trained.values()], budget)
         if arm != "full":
             sources["refine"] = refine.key
         names = (f"arm-{arm}-{seed}",)

@@ -175,6 +175,17 @@ def sq_best(values: Floats, home: int | None = None) -> Floats:
     return np.asarray(np.asarray(values, dtype=np.float64)[others].max(axis=0))
 
 
+def sq_likelihood(values: Floats, base: Floats) -> Floats:
+    """SQ(s) = the mean over T of how much likelier M_T finds the response than the base does.
+
+    Arguments: ``values``, float64[n_models, n_samples], the mean log-likelihood per token of each
+    sample's responses under the models that were not tuned on its data set; ``base``,
+    float64[n_samples], the same under the untuned base. Returns float64[n_samples] in nats, of
+    either sign. Errors as `sq_cross`.
+    """
+    return sq_cross(np.asarray(values, dtype=np.float64) - _complete(base, "base"))
+
+
 SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = MappingProxyType(
     {
         "cross": lambda values, home, dq: sq_cross(values, home),

@@ -185,7 +185,27 @@ class QualitySettings(Section):
         "mean", description="plain, or relative to the home set"
     )
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
-    sq: Literal["cross", "weighted", "best"] = Field("cross", description="the score that selects")
+    sq: Literal["cross", "weighted", "best", "likelihood"] = Field(
+        "cross", description="the score that selects"
+    )
+    measures: tuple[Literal["answers", "likelihood"], ...] = Field(
+        ("answers",), description="what SQ is made of: answers, likelihood (no decoding), or both"
+    )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The SQ kinds that the measures give."""
+        kinds = {"answers": ("cross", "weighted", "best"), "likelihood": ("likelihood",)}
+        return tuple(kind for measure in self.measures for kind in kinds[measure])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> QualitySettings:
+        if self.sq not in self.kinds:
+            wanted = "likelihood" if self.sq == "likelihood" else "answers"
+            raise ValueError(f"sq '{self.sq}' is made of '{wanted}': add it to measures")
+        if len(set(self.measures)) != len(self.measures):
+            raise ValueError("a measure is listed twice")
+        return self
 
 
 class RefineSettings(Section):

@@ -183,6 +183,7 @@ def load(base: Base, study: Study, tuning: TuningSettings | None) -> VLM:
         _loaded.clear()  # first, for two bases may not fit beside each other
         release_memory()
         _loaded[key] = _class(base.kind)(base.folder, study.compute, tuning, pixels, seed)
+    _loaded[key].see(None)  # who asked it last may have left features of other images
     return _loaded[key]
 
 

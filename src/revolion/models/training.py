@@ -95,6 +95,18 @@ class _Trainer(Trainer):
         dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         return SequentialSampler(dataset)
 
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Any,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if not loss.requires_grad:  # texts alone never meet a projector: there is nothing to learn
+            loss = loss + 0.0 * sum(value.sum() for value in self.trainable.values())
+        return (loss, outputs) if return_outputs else loss
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)

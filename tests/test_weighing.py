@@ -1,0 +1,139 @@
+"""SQ by likelihood: no decoding, beside the answers or in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import revolion
+from revolion import pipeline, quality
+from revolion.errors import DeviceMemoryError, InterruptedRun, SettingsError
+from revolion.models.fake import FakeVLM
+from revolion.samples import Question
+from revolion.studyfile import load
+from revolion.tables import from_table
+from revolion.weighing import LIKELIHOOD
+
+from .conftest import StudyMaker
+from .helpers import fingerprints, titles
+
+BOTH = {"measures": ["answers", "likelihood"]}
+ALONE = {"measures": ["likelihood"], "sq": "likelihood"}
+
+
+def test_it_is_the_mean_gain_over_the_base(make_study: StudyMaker, tmp_path: Path) -> None:
+    study = make_study(quality=BOTH, tuning={"steps": 4, "batch_size": 4})
+    revolion.run(study, tmp_path / "run")
+    table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
+    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood"]
+    (part,) = (tmp_path / "run").glob("split/all/*/brick-train.parquet")
+    asked = [one for sample in from_table(pl.read_parquet(part), "") for one in sample.questions()]
+    gains = []
+    for model in ("apple", "cloud"):
+        (folder,) = (tmp_path / "run/tune" / model).iterdir()
+        tuned, base = fake(), fake()
+        tuned.load_tuned(folder)
+        said = [one.response for one in asked]
+        gains.append(tuned.loglikelihood(asked, said) - base.loglikelihood(asked, said))
+    expected = dict(zip((one.uid for one in asked), np.mean(gains, axis=0), strict=True))
+    found = table.filter(dataset="brick", split="train")
+    assert found.height == len(expected)
+    for uid, value in found.select("uid", "likelihood").iter_rows():
+        assert value == pytest.approx(expected[uid], abs=1e-12)
+    assert found["likelihood"].n_unique() > 1
+
+
+def fake() -> Any:
+    return FakeVLM("", *[None] * 4)  # type: ignore[arg-type]
+
+
+def test_alone_it_needs_no_answers_to_train_parts(make_study: StudyMaker, tmp_path: Path) -> None:
+    study = make_study(quality=ALONE)
+    summary = revolion.run(study, tmp_path / "run")
+    units = titles(tmp_path / "run")
+    assert not any(unit.startswith("answer/") and "-train" in unit for unit in units)
+    assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * (1 + 2)
+    table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
+    assert table.columns == ["uid", "dataset", "split", "likelihood"]
+    assert len(summary["dq"]) == 3
+    selected = pl.read_parquet(tmp_path / "run/results/selection.parquet")
+    kept = selected.filter("kept", split="train").group_by("dataset").agg(pl.col("sq").min())
+    rest = (
+        selected.filter(~pl.col("kept"), split="train").group_by("dataset").agg(pl.col("sq").max())
+    )
+    both = kept.join(rest, on="dataset")
+    assert (both["sq"] >= both["sq_right"]).all()
+
+
+def test_beside_answers_it_renews_none_of_them(make_study: StudyMaker, tmp_path: Path) -> None:
+    revolion.run(make_study(), tmp_path / "run")
+    before = titles(tmp_path / "run")
+    revolion.run(make_study(quality=BOTH), tmp_path / "run")
+    new = titles(tmp_path / "run") - before
+    assert {unit.split("/")[0] for unit in new} == {"weigh", "grade", "refine"}
+
+
+def test_a_stopped_weighing_goes_on_where_it_was(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(quality=ALONE, answering={"batch_size": 1, "shard": 1})
+    revolion.run(study, tmp_path / "whole")
+    weigh = FakeVLM.loglikelihood
+    seen: list[tuple[str, ...]] = []
+
+    def stopping(self: FakeVLM, questions: Any, responses: Any) -> Any:
+        seen.append((str(sorted(self._memory)), *(one.uid for one in questions)))
+        if len(seen) == 30:
+            (tmp_path / "run" / "stop").touch()
+        return weigh(self, questions, responses)
+
+    monkeypatch.setattr(FakeVLM, "loglikelihood", stopping)
+    with pytest.raises(InterruptedRun):
+        revolion.run(study, tmp_path / "run")
+    revolion.run(study, tmp_path / "run")
+    assert len(seen) == len(set(seen)), "nothing is weighed twice"
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "whole")
+
+
+def test_what_does_not_fit_into_memory_is_left_out_and_nothing_else(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weigh = FakeVLM.loglikelihood
+
+    def small(self: FakeVLM, questions: list[Question], responses: Any) -> Any:
+        if any("number 3" in one.instruction for one in questions):
+            raise DeviceMemoryError("too large")
+        return weigh(self, questions, responses)
+
+    monkeypatch.setattr(FakeVLM, "loglikelihood", small)
+    study = make_study(quality=ALONE)
+    revolion.run(study, tmp_path / "run")
+    for file in (tmp_path / "run/weigh").rglob(LIKELIHOOD):
+        assert 0 < pl.read_parquet(file)["loglikelihood"].null_count() < 6
+    rated = pl.read_parquet(tmp_path / "run/results/sq.parquet")
+    assert rated.height == 3 * 16
+    assert rated["likelihood"].is_not_null().all()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sq": "likelihood"}, "sq 'likelihood' is made of 'likelihood': add it to measures"),
+        ({"measures": ["likelihood"]}, "sq 'cross' is made of 'answers': add it to measures"),
+        ({"measures": ["answers", "answers"]}, "a measure is listed twice"),
+    ],
+)
+def test_impossible_measures(given: dict[str, Any], message: str, tmp_path: Path) -> None:
+    values = {"datasets": [{"name": "d", "path": "d.json"}], "quality": given}
+    with pytest.raises(SettingsError, match=message):
+        load(values)
+
+
+def test_gains_of_nobody(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="base: 1 of 2 values are missing"):
+        quality.sq_likelihood(np.zeros((1, 2)), np.array([0.0, np.nan]))
+    assert pipeline.STAGES["weigh"] == "revolion.weighing:weigh"
