@@ -88,6 +88,7 @@ FLOORS: dict[str, int] = {
     "formats.tar_rows": 3,
     "formats.reading": 3,
     "models.hush": 0,
+    "models.families": 1,
     "models.bridge.config": 2,
     "models.bridge.projectors": 3,
     "models.bridge.model": 4,

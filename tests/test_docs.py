@@ -26,7 +26,7 @@ from revolion.cli import console
 from revolion.evaluations import of_study
 from revolion.formats import FORMATS
 from revolion.inspection import inspect
-from revolion.models.trainable import PROJECTORS
+from revolion.models.families import FAMILIES
 from revolion.settings import DatasetSettings, Section, Study
 from revolion.studyfile import load
 
@@ -179,7 +179,7 @@ def test_pages_name_settings_that_exist() -> None:
 
 def test_the_settings_page_names_the_known_families_and_layouts() -> None:
     page = TEXTS["docs/study.md"]
-    assert all(f"`{family}`" in page for family in PROJECTORS)
+    assert all(f"`{family}`" in page for family in FAMILIES)
     assert all(f"`{name}`" in TEXTS["docs/formats.md"] for name in FORMATS)
 
 

@@ -63,7 +63,7 @@ def test_a_checkpoint_of_any_family_is_asked_as_it_is(tmp_path: Path, tiny_base:
         return of_file(tmp_path / "apple.json", tmp_path / "images", None, store, lambda _: None)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("revolion.models.trainable.PROJECTORS", {})
+        patched.setattr("revolion.models.trainable.FAMILIES", {})
         forget_models()
         found = bench(find, Local("tiny", str(tiny_base)), tmp_path / "bench", max_new_tokens=4)
     forget_models()

@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers.utils.import_utils import is_torchvision_available
 
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log, bridge
+from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
@@ -55,10 +57,11 @@ class HuggingFaceVLM(VLM):
         self._model.eval()
         self._ends = _end_ids(self._model, self._processor)
         _forget_decoding(self._model)
-        self._prompter = Prompter(self._processor, self._ends)
+        self._type = self._model.config.model_type
+        self._family = FAMILIES.get(self._type, Family(()))
+        self._prompter = Prompter(self._processor, self._ends, self._family.template)
         torch.manual_seed(seed)  # LoRA adapters start from random values
-        model_type = self._model.config.model_type
-        self._trainable = choose(self._model, model_type, tuning) if tuning else {}
+        self._trainable = choose(self._model, self._type, tuning) if tuning else {}
         self._initial = {name: value.detach().clone() for name, value in self._trainable.items()}
 
     @property
@@ -118,6 +121,8 @@ class HuggingFaceVLM(VLM):
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
     ) -> list[Answer]:
+        for question in questions:
+            check(self._type, len(question.images), len(question.history) + 1)
         texts = [self._prompter.question(question) for question in questions]
         images = [self._open(question.root, question.images) for question in questions]
         with self._quiet(), _memory_errors(), self._inference():
@@ -157,16 +162,23 @@ class HuggingFaceVLM(VLM):
 
     @property
     def _image_id(self) -> int | None:
-        return getattr(self._processor, "image_token_id", None)
+        """The token that the model puts a part of an image in the place of."""
+        config = self._model.config
+        found = getattr(config, "image_token_id", None)  # by either name, but for a few families
+        return getattr(config, "image_token_index", None) if found is None else found
 
     def _with_labels(
         self, samples: Sequence[Sample], *, last_only: bool = False
     ) -> dict[str, torch.Tensor]:
+        for sample in samples:
+            check(self._type, len(sample.images), len(sample.turns))
         rows = [self._prompter.conversation(sample, last_only=last_only) for sample in samples]
         images = [
             self._open(sample.root, [image.path for image in sample.images]) for sample in samples
         ]
-        return encode_with_labels(self._processor, rows, images)
+        return encode_with_labels(
+            self._processor, rows, images, self._image_id, prefix=self._family.prefix
+        )
 
     def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
         if self._features is not None:
@@ -231,8 +243,7 @@ def _load_processor(folder: str) -> Any:
         processor = AutoProcessor.from_pretrained(folder)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise ModelError(
-            f"base '{folder}': its processor can't be loaded: {first_line(error)}; the folder"
-            " needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+            f"base '{folder}': its processor can't be loaded: {first_line(error)}; {_needed(error)}"
         ) from error
     if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
         raise ModelError(
@@ -244,15 +255,33 @@ def _load_processor(folder: str) -> Any:
     return processor
 
 
+def _needed(error: Exception) -> str:
+    """What a processor that can't be loaded lacks."""
+    if "video" in str(error).lower() and not is_torchvision_available():
+        return (
+            "it takes videos too, and that part of transformers needs the package torchvision, in"
+            " the release for your torch"
+        )
+    if isinstance(error, ImportError):
+        return "install the package that it asks for"
+    return "the folder needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+
+
 def _load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
     try:
-        return AutoModelForImageTextToText.from_pretrained(
+        model = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
             f"base '{folder}': no image-text-to-text model can be loaded: {first_line(error)}"
         ) from error
+    if getattr(model.config, "text_config", model.config).is_encoder_decoder:
+        raise ModelError(
+            f"base '{folder}': its language model has an encoder and a decoder, for which labels"
+            " can't be made; take one with a decoder alone"
+        )
+    return model
 
 
 def _device(wanted: str) -> torch.device:

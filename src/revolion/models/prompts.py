@@ -27,6 +27,7 @@ IGNORED = -100
 Picture: TypeAlias = "Image.Image | npt.NDArray[np.float32]"
 """An image, or for a bridge what its encoder made of it: float32[n, channels]."""
 Span = tuple[int, int]
+_REPLACED = "text_replacement_offsets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,16 @@ class Conversation:
 
 
 class Prompter:
-    """Renders conversations for one model. Raises ModelError where the model has no template."""
+    """Renders conversations for one model.
 
-    def __init__(self, processor: Any, end_ids: Sequence[int]) -> None:
+    ``template`` serves a model that has none of its own. Raises ModelError where there is neither.
+    """
+
+    def __init__(self, processor: Any, end_ids: Sequence[int], template: str | None = None) -> None:
         self._processor = processor
         tokenizer = processor.tokenizer
+        if not (processor.chat_template or tokenizer.chat_template):
+            processor.chat_template = template
         if not (processor.chat_template or tokenizer.chat_template):
             raise ModelError(
                 f"base '{tokenizer.name_or_path}': its processor has no chat template, so prompts"
@@ -98,46 +104,102 @@ def encode(
     processor: Any, texts: Sequence[str], images: Sequence[Sequence[Picture]], side: str
 ) -> Any:
     """The processor's tensors for a batch, padded on a side (`left` or `right`)."""
-    return processor(
-        text=list(texts),
-        images=[list(row) for row in images] if any(images) else None,
-        padding=True,
-        padding_side=side,
-        add_special_tokens=not _starts_with_bos(processor, texts[0]),
-        return_tensors="pt",
-    )
+    batch = _call(processor, texts, images, side)
+    batch.pop("labels", None)  # of a prefix family: there is nothing to learn in prompts
+    return {**batch, **_read_by_qformer(processor, texts)}
 
 
 def encode_with_labels(
     processor: Any,
     conversations: Sequence[Conversation],
     images: Sequence[Sequence[Picture]],
+    image_id: int | None,
+    *,
+    prefix: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Tensors for a forward pass with loss: the processor's, and `labels` int64[batch, length].
 
     Labels are the token ids inside the response spans and `IGNORED` elsewhere; rows are padded on
-    the right.
+    the right. ``image_id`` is the token that stands for a part of an image. The processor of a
+    ``prefix`` family takes a prompt and its response apart, and labels them itself.
     """
-    batch = processor(
-        text=[conversation.text for conversation in conversations],
-        images=[list(row) for row in images] if any(images) else None,
-        padding=True,
-        padding_side="right",
-        add_special_tokens=not _starts_with_bos(processor, conversations[0].text),
+    if prefix:
+        return _prefixed(processor, conversations, images)
+    batch = _call(
+        processor,
+        [conversation.text for conversation in conversations],
+        images,
+        "right",
         return_offsets_mapping=True,
         return_text_replacement_offsets=True,
-        return_tensors="pt",
     )
     offsets = batch.pop("offset_mapping")
-    replaced = batch.pop("text_replacement_offsets", None) or [[] for _ in conversations]
+    replaced = batch.pop(_REPLACED, None) or [[] for _ in conversations]
     labels = torch.full_like(batch["input_ids"], IGNORED)
+    # Some processors put image tokens in front, whose offsets then are not those of the text.
+    text = batch["attention_mask"].bool() & (batch["input_ids"] != image_id)
     for row, conversation in enumerate(conversations):
         for start, end in _moved(conversation.responses, replaced[row]):
             # A token belongs to the response when any of its characters does.
-            inside = (offsets[row, :, 1] > start) & (offsets[row, :, 0] < end)
-            inside &= batch["attention_mask"][row].bool()
+            inside = (offsets[row, :, 1] > start) & (offsets[row, :, 0] < end) & text[row]
             labels[row, inside] = batch["input_ids"][row, inside]
-    return {**batch, "labels": labels}
+    prompts = [conversation.text[: conversation.responses[0][0]] for conversation in conversations]
+    return {**batch, **_read_by_qformer(processor, prompts), "labels": labels}
+
+
+def _call(
+    processor: Any,
+    texts: Sequence[str],
+    images: Sequence[Sequence[Picture]],
+    side: str,
+    **more: Any,
+) -> Any:
+    """What the processor makes of a batch, as tensors but for the record of expanded images.
+
+    They are made here since some processors fail to leave that record out of it.
+    """
+    batch = processor(
+        text=list(texts),
+        images=[list(row) for row in images] if any(images) else None,
+        padding=True,
+        padding_side=side,
+        add_special_tokens=not _starts_with_bos(processor, texts[0]),
+        images_kwargs={"return_tensors": "pt"},
+        **more,
+    )
+    return batch.convert_to_tensors("pt", skip_tensor_conversion=[_REPLACED])
+
+
+def _prefixed(
+    processor: Any, conversations: Sequence[Conversation], images: Sequence[Sequence[Picture]]
+) -> dict[str, torch.Tensor]:
+    prompts, responses = [], []
+    for conversation in conversations:
+        ((start, end),) = conversation.responses
+        prompts.append(conversation.text[:start])
+        # The processor adds the end mark.
+        response = conversation.text[start:end].removesuffix(processor.tokenizer.eos_token)
+        responses.append(response)
+    return dict(_call(processor, prompts, images, "right", suffix=responses))
+
+
+def _read_by_qformer(processor: Any, prompts: Sequence[str]) -> dict[str, torch.Tensor]:
+    """What a Q-Former reads beside the image: the prompt, for the response would give itself away.
+
+    Of several turns that is what comes before the first answer: it sees an image only once. Padding
+    is on the right in any case, since its positions count from the left.
+    """
+    tokenizer = getattr(processor, "qformer_tokenizer", None)
+    if tokenizer is None:
+        return {}
+    read = tokenizer(
+        list(prompts),
+        padding=True,
+        padding_side="right",
+        add_special_tokens=not _starts_with_bos(processor, prompts[0]),
+        return_tensors="pt",
+    )
+    return {f"qformer_{name}": read[name] for name in ("input_ids", "attention_mask")}
 
 
 def cut(

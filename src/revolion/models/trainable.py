@@ -1,8 +1,4 @@
-"""Which parameters of a model are tuned.
-
-The one table of what model families call the part between vision and language; everything else
-about a family comes from its own transformers classes.
-"""
+"""Which parameters of a model are tuned."""
 
 from __future__ import annotations
 
@@ -13,26 +9,10 @@ import torch
 from torch import nn
 
 from revolion.errors import ModelError
+from revolion.models.families import FAMILIES
 from revolion.settings import LoraSettings, TuningSettings
 
-PROJECTORS: dict[str, tuple[str, ...]] = {
-    "llava": ("multi_modal_projector",),
-    "llava_next": ("multi_modal_projector", "image_newline"),
-    "llava_onevision": ("multi_modal_projector", "image_newline"),
-    "blip-2": ("qformer", "query_tokens", "language_projection"),
-    "instructblip": ("qformer", "query_tokens", "language_projection"),
-    "idefics3": ("connector",),
-    "smolvlm": ("connector",),
-    "qwen2_vl": ("visual.merger",),
-    "qwen2_5_vl": ("visual.merger",),
-    "paligemma": ("multi_modal_projector",),
-    "gemma3": ("multi_modal_projector",),
-    "internvl": ("multi_modal_projector",),
-    "bridge": ("projector",),
-}
-"""Model type -> names of the modules and parameters between the vision tower and the LLM."""
-
-_LLM_LINEAR = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+_LLM_LINEAR = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 
 def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[str, nn.Parameter]:
@@ -54,13 +34,13 @@ def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[
 
 
 def _projector(model_type: str) -> tuple[str, ...]:
-    if model_type not in PROJECTORS:
+    if model_type not in FAMILIES:
         raise ModelError(
             f"the projector of model type '{model_type}' is not known (known: "
-            f"{', '.join(PROJECTORS)}); name its parameters under tuning.trainable as a list of"
+            f"{', '.join(FAMILIES)}); name its parameters under tuning.trainable as a list of"
             " regular expressions"
         )
-    return tuple(rf"(^|\.){re.escape(name)}(\.|$)" for name in PROJECTORS[model_type])
+    return tuple(rf"(^|\.){re.escape(name)}(\.|$)" for name in FAMILIES[model_type].projector)
 
 
 def _thaw(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Parameter]:

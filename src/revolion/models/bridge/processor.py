@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -36,12 +36,14 @@ class BridgeProcessor(ProcessorMixin):
         images: Sequence[Sequence[Any]] | None = None,
         text: Sequence[str] = (),
         *,
+        images_kwargs: Mapping[str, Any] | None = None,
         return_tensors: str = "pt",
         return_text_replacement_offsets: bool = False,
         **tokenization: Any,
     ) -> BatchFeature:
         """Tensors for the model: ``images`` are those of each text, in the order of their tags.
 
+        Pixels are tensors whatever ``images_kwargs`` say.
         Raises ValueError where a text has more or fewer tags than images.
         """
         rows = images or [[] for _ in text]
