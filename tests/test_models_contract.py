@@ -56,6 +56,25 @@ def questions(samples: list[Sample]) -> list[Question]:
     return [question for sample in samples for question in sample.questions()]
 
 
+def test_another_model_s_weights_leave_no_trace(
+    make: Maker, samples: list[Sample], tmp_path: Path
+) -> None:
+    """What A says is the same before and after B was loaded in its place."""
+    model, asked = make(), questions(samples)
+    for name, rows in (("a", samples[:1]), ("b", samples[1:2])):
+        (tmp_path / name).mkdir()
+        fit(model, rows * 6, tmp_path / name)
+        model.save_tuned(tmp_path / name)
+    responses = [question.response for question in asked]
+    found = []
+    for name in ("a", "b", "a"):
+        model.load_tuned(tmp_path / name)
+        likelihood = model.loglikelihood(asked, responses)
+        found.append((model.answer(asked, ANSWERING, seed=0), likelihood.tolist()))
+    assert found[0] == found[2]
+    assert found[0] != found[1]
+
+
 def test_it_says_what_it_tunes(make: Maker) -> None:
     assert make().trainable
     assert all(count > 0 for count in make().trainable.values())
