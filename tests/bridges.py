@@ -12,14 +12,13 @@ from transformers import (
     EfficientNetConfig,
     EfficientNetImageProcessorPil,
     EfficientNetModel,
-    LlamaConfig,
     LlamaForCausalLM,
 )
 
 from revolion.models.bridge import Bridge
 from revolion.models.bridge.making import Parts, assemble
 
-from .conftest import _tokenizer
+from .conftest import _tokenizer, tiny_llama
 
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
@@ -54,20 +53,8 @@ def build_parts(folder: Path) -> None:
     EfficientNetImageProcessorPil(size=sides).save_pretrained(folder / "cnn")
     tokenizer = _tokenizer()
     tokenizer.chat_template = CHAT
-    llama = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-        initializer_range=0.3,  # at less it would hardly hear what it is shown
-        tie_word_embeddings=True,
-    )
+    # Drawn smaller, it would hardly hear what it is shown.
+    llama = tiny_llama(tokenizer, initializer_range=0.3, tie_word_embeddings=True)
     LlamaForCausalLM(llama).save_pretrained(folder / "llama")
     tokenizer.save_pretrained(folder / "llama")
 

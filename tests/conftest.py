@@ -94,7 +94,7 @@ def _save_base(
 ) -> None:
     """A random model of one of LLaVA's families and its processor, as a model folder."""
     import torch
-    from transformers import CLIPVisionConfig, LlamaConfig
+    from transformers import CLIPVisionConfig
 
     tokenizer = _tokenizer()
     processor = processor_class(
@@ -113,18 +113,7 @@ def _save_base(
         image_size=16,
         patch_size=8,
     )
-    text = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
+    text = tiny_llama(tokenizer)
     torch.manual_seed(0)
     pinpoints = getattr(images, "image_grid_pinpoints", None)
     config = config_class(
@@ -137,6 +126,25 @@ def _save_base(
     )
     model_class(config).save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def tiny_llama(tokenizer: Any, **more: Any) -> Any:
+    """The config of a Llama of two layers with the tokenizer's vocabulary."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        **more,
+    )
 
 
 def _tokenizer() -> Any:

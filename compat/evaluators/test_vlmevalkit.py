@@ -35,7 +35,8 @@ class Repeater:
     allowed_types = ("text", "image")
 
     def __init__(self, answers: list[str]) -> None:
-        self.answers, self.asked = answers, []  # type: ignore[var-annotated]
+        self.answers = answers
+        self.asked: list[Any] = []
 
     def set_dump_image(self, function: Any) -> None: ...
 

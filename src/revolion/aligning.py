@@ -65,9 +65,9 @@ def align(
     source's folder), ``log`` takes a line per step. Work lies in ``to``.partial until the end, so
     that the same call goes on after a stop.
 
-    Returns what `alignment.json` in the folder says: ``captions`` tuned on and ``held_out``,
-    ``images``, ``steps``, and ``before`` and ``after`` the tuning ``own`` and ``other``: the mean
-    over held-out captions of the loss with their own and with another's image, nats per token.
+    Returns what `alignment.json` in the folder says: ``captions`` tuned on, ``held_out``,
+    ``steps``, and ``before`` and ``after`` the tuning ``own`` and ``other``: the mean over held-out
+    captions of the loss with their own and with another's image, in nats per token.
 
     Raises SettingsError where ``to`` is there, ModelError for parts that don't fit, InterruptedRun,
     and as `intake.take_in`.
@@ -80,8 +80,9 @@ def align(
         raw = work.raw(parts)
         compute = compute or ComputeSettings()
         kept = work.features(raw, captions, compute)
+        base = work.aligned(raw, captions, kept, compute)
         with explained(to):
-            shutil.copytree(work.aligned(raw, captions, kept, compute), to)
+            base.rename(to)  # at once: half a base would be taken for one
     shutil.rmtree(work.store.root)
     measured: dict[str, Any] = json.loads((to / ALIGNMENT).read_text("utf-8"))
     return measured

@@ -82,8 +82,7 @@ def take_in(
     stays when rows are added or moved; ``instructions`` what captions without one are asked;
     ``policy`` whether an unusable image is an error or sets its rows aside, ``max_pixels`` and
     ``threads`` as in `images.check_all`, ``minus`` data sets whose samples are set aside,
-    ``progress`` is told how
-    many images were just checked.
+    ``progress`` is told how many images were just checked.
 
     Raises DataError if the source can't be read or no row of it can be used; ImageError if no image
     is where it should be, or under ``fail`` for the first that can't be used; StoreError if the
