@@ -151,6 +151,14 @@ def test_settings_renew_what_they_can_change() -> None:
     assert "score a b-train" not in graded
 
 
+def test_a_setting_that_is_left_open_stands_in_no_key() -> None:
+    def values(params: Any) -> list[Any]:
+        return [value for one in params.values() if isinstance(one, dict) for value in one.values()]
+
+    assert study().tuning.micro_batch_size is None
+    assert not any(None in values(unit.params) for unit in plan(study()))
+
+
 def test_another_base_and_another_seed_renew_everything() -> None:
     before = keys(study())
     assert len(renewed(before, keys(study(), base="other"))) == len(before)

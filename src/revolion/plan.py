@@ -143,11 +143,11 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
     for dataset in study.datasets:
         params = {
             "source": sources[dataset.name],
-            "images": _dump(dataset)["images"],
+            "images": _dump(dataset).get("images"),
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
-            "instructions": _dump(dataset)["instructions"],
+            "instructions": _dump(dataset).get("instructions"),
             "minus": [[*_other(study, other), sources[other]] for other in dataset.minus],
             "policy": _dump(study.images),
         }
@@ -160,7 +160,7 @@ def _other(study: Study, other: str) -> tuple[Any, ...]:
     if other not in study.names:
         return (Path(other).name,)
     settings = study.dataset(other)
-    return other, _dump(settings)["images"], settings.format
+    return other, _dump(settings).get("images"), settings.format
 
 
 def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:
@@ -395,6 +395,11 @@ def arm_tuning(study: Study, total: int) -> TuningSettings:
 
 
 def _dump(section: Section) -> dict[str, Any]:
-    """A section as plain values, without what can't change a result."""
-    dumped: dict[str, Any] = section.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    """A section as plain values, without what can't change a result.
+
+    Nor with what is left open, so that a setting which comes to be renews no study without it.
+    """
+    dumped: dict[str, Any] = section.model_dump(
+        mode="json", exclude=_WITHOUT_EFFECT, exclude_none=True
+    )
     return dumped

@@ -136,7 +136,7 @@ class TuningSettings(Section):
 
     def adaptation(self) -> dict[str, Any]:
         """What decides which parameters are tuned: the values of `trainable` and `lora`."""
-        return self.model_dump(include={"trainable", "lora"})
+        return self.model_dump(include={"trainable", "lora"}, exclude_none=True)
 
     def steps_for(self, samples: int) -> int:
         """The optimiser steps over a train part of this many samples, at least 1."""
