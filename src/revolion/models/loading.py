@@ -1,0 +1,94 @@
+"""A checkpoint of a local folder as a model and its processor, on a device and in a dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from transformers.utils.import_utils import is_torchvision_available
+
+from revolion.errors import ModelError, first_line
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_processor(folder: str) -> Any:
+    """The folder's processor, which can pad. Raises ModelError where it shows no images."""
+    try:
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        raise ModelError(
+            f"base '{folder}': its processor can't be loaded: {first_line(error)}; {_needed(error)}"
+        ) from error
+    if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
+        raise ModelError(
+            f"base '{folder}': what AutoProcessor finds there ({type(processor).__name__}) has no"
+            " image processor; the folder needs processor_config.json and preprocessor_config.json"
+        )
+    if processor.tokenizer.pad_token is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def _needed(error: Exception) -> str:
+    """What a processor that can't be loaded lacks."""
+    if "video" in str(error).lower() and not is_torchvision_available():
+        return (
+            "it takes videos too, and that part of transformers needs the package torchvision, in"
+            " the release for your torch"
+        )
+    if isinstance(error, ImportError):
+        return "install the package that it asks for"
+    return "the folder needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
+
+
+def load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
+    """The folder's model. Raises ModelError where it is none that labels can be made for."""
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(
+            f"base '{folder}': no image-text-to-text model can be loaded: {first_line(error)}"
+        ) from error
+    if getattr(model.config, "text_config", model.config).is_encoder_decoder:
+        raise ModelError(
+            f"base '{folder}': its language model has an encoder and a decoder, for which labels"
+            " can't be made; take one with a decoder alone"
+        )
+    return model
+
+
+def device_of(wanted: str) -> torch.device:
+    """The device that `compute.device` means here. Raises ModelError for a GPU that is not."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise ModelError("compute.device is 'cuda', but torch finds no GPU; use 'cpu' or 'auto'")
+    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+
+
+def dtype_of(wanted: str, device: torch.device) -> torch.dtype:
+    """The dtype that `compute.dtype` means on a device. Raises ModelError for an unfit one."""
+    if wanted == "auto":
+        wanted = "bfloat16" if device.type == "cuda" else "float32"
+    if wanted == "float16" and device.type == "cpu":
+        raise ModelError("compute.dtype is 'float16', which needs a GPU; use 'float32' or 'auto'")
+    return _DTYPES[wanted]
+
+
+def end_ids(model: Any, processor: Any) -> list[int]:
+    """The ids that end an answer: the checkpoint's and the tokenizer's."""
+    found = model.generation_config.eos_token_id
+    ids = list(found) if isinstance(found, list | tuple) else [found]
+    return [
+        end for end in dict.fromkeys([*ids, processor.tokenizer.eos_token_id]) if end is not None
+    ]
+
+
+def forget_decoding(model: Any) -> None:
+    """Drop the checkpoint's decoding settings: they fill whatever a call leaves open."""
+    for module in model.modules():  # some families generate by an inner model of its own settings
+        if hasattr(module, "generation_config"):
+            module.generation_config = GenerationConfig()
