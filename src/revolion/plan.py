@@ -142,7 +142,7 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
             "seed": study.seed if dataset.limit else None,
             "instructions": effective(dataset).get("instructions"),
             "minus": [[*_other(study, other), sources[other]] for other in dataset.minus],
-            "policy": effective(study.images),
+            "policy": effective(study.images.model_copy(update={"shown_pixels": None})),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
@@ -193,14 +193,11 @@ def arms(study: Study, parts: Parts, base: Model, refine: Unit, draws: Draws | N
 class _Planner:
     def __init__(self, study: Study, parts: Parts, base: Model) -> None:
         self.study, self.parts, self.base = study, parts, base
-        compute = study.compute
-        self.model = {
-            "base": base.fingerprint,
-            "dtype": compute.dtype,
-            "attention": compute.attention,
-            "device": compute.device,
-            "seed": study.seed,
-        }
+        self.model = {"base": base.fingerprint, "seed": study.seed, **study.compute.numerics()}
+        if study.images.shown_pixels is not None:
+            self.model["shown_pixels"] = study.images.shown_pixels
+        deepspeed = study.compute.deepspeed
+        self.how_tuned = {} if deepspeed is None else {"deepspeed": deepspeed}
 
     def grid(self) -> Iterator[Unit]:
         """Tune on every data set; let each model answer and be scored on every data set."""
@@ -273,6 +270,7 @@ class _Planner:
             "model": self.model,
             "tuning": effective(settings),
             "content": part.content,
+            **self.how_tuned,
         }
         sources = {"train": part.path} | self.shown([part], settings)
         work, needs = settings.steps_for(part.samples), self.needed(sources)
@@ -342,6 +340,7 @@ class _Planner:
             "arm_seed": seed,
             # What was drawn, not by which selection: one that draws the same renews nothing.
             "drawn": draw.content,
+            **self.how_tuned,
         }
         sources = {name: part.path for name, part in trained.items()}
         sources |= self.shown([*trained.values()], budget)

@@ -140,7 +140,7 @@ def signature(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -
         ),
         "base": study.base,
         "fingerprint": model["base"],
-        "compute": f"{model['device']};{model['dtype']};{model['attention']}",
+        "compute": ";".join(study.compute.numerics().values()),
         "seed": study.seed,
         "data": {name: _content(parts, name) for name in study.names},
         "versions": _versions(store, units),

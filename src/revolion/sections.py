@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+def _pairs(given: Any) -> Any:
+    # As pairs they have an order in a unit's key, too; the first match wins.
+    if isinstance(given, dict):
+        return tuple(given.items())
+    if isinstance(given, list | tuple):  # of a unit's parameters
+        return tuple(map(tuple, given))
+    raise ValueError("allowed: a map {regular expression of parameter names: rate}")
+
+
+Rates = Annotated[
+    tuple[tuple[str, Rate], ...],
+    BeforeValidator(_pairs),
+    WithJsonSchema({"type": "object", "additionalProperties": {"exclusiveMinimum": 0}}),
+]
+"""(regular expression, rate) pairs, given as a map."""
 
 WITHOUT_EFFECT: Any = {
     "checkpoint_every": True,
     "shard": True,
-    "tuning": {"checkpoint_every": True},
+    "gradient_checkpointing": True,
+    "tuning": {"checkpoint_every": True, "gradient_checkpointing": True},
 }
-"""Settings of any section that say how often work is saved, in pydantic's form."""
+"""Settings of any section that say how often work is saved or done again, in pydantic's form."""
 
 
 class Section(BaseModel):
@@ -59,7 +86,19 @@ class TuningSettings(Section):
     micro_batch_size: Count | None = Field(
         None, description="samples per forward pass; default: batch_size; must divide it"
     )
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
+    micro_tokens: Count | None = Field(
+        None,
+        description="tokens per forward pass, padding and images included, at least max_tokens;"
+        " instead of micro_batch_size",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="keep fewer activations and compute them again: slower, less memory"
+    )
+    learning_rate: Rate = Field(1e-3, description="peak learning rate")
+    learning_rates: Rates | None = Field(
+        None,
+        description="own peak rates: {regular expression of parameter names: rate}, first match",
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="its course")
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.03, description="share of the steps that warm up"
@@ -80,6 +119,13 @@ class TuningSettings(Section):
             raise ValueError(
                 f"micro_batch_size {self.micro_batch_size} does not divide"
                 f" batch_size {self.batch_size}"
+            )
+        if self.micro_tokens is not None and self.micro_batch_size is not None:
+            raise ValueError("micro_tokens and micro_batch_size exclude each other: give one")
+        if self.micro_tokens is not None and self.micro_tokens < self.max_tokens:
+            raise ValueError(
+                f"micro_tokens {self.micro_tokens} is below max_tokens {self.max_tokens}: one long"
+                " conversation would not fit; raise the one or lower the other"
             )
         return self
 
@@ -126,3 +172,38 @@ class ComputeSettings(Section):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
         "sdpa", description="attention implementation"
     )
+    quantization: Literal["8bit", "4bit"] | None = Field(
+        None,
+        description="the frozen language model in 8 or 4 bits; needs the extra `quantization`",
+    )
+    deepspeed: Path | dict[str, Any] | None = Field(
+        None, description="DeepSpeed's config for tunings: a JSON file, or its content"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_process(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "fsdp" in values:
+            raise ValueError(
+                "fsdp divides a model among processes, and a unit of a study is one process on one"
+                " GPU; take that out. With several GPUs give `workers`, one for each; what does not"
+                " fit into one: quantization, tuning.gradient_checkpointing, tuning.micro_tokens,"
+                " or deepspeed with offloading"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _whole(self) -> ComputeSettings:
+        config = self.deepspeed if isinstance(self.deepspeed, dict) else {}
+        zero = config.get("zero_optimization")
+        if isinstance(zero, dict) and zero.get("stage") == 3:
+            raise ValueError(
+                "deepspeed's zero_optimization.stage 3 divides the weights themselves, which a"
+                " study saves and swaps whole; use stage 2"
+            )
+        return self
+
+    def numerics(self) -> dict[str, str]:
+        """What can change a model's numbers."""
+        fields = {"device", "dtype", "attention", "quantization"}
+        return self.model_dump(include=fields, exclude_none=True)

@@ -67,6 +67,9 @@ class ImageSettings(Section):
         "skip", description="an unusable image stops the study, or its samples are set aside"
     )
     max_pixels: Count = Field(100_000_000, description="larger images are refused unread")
+    shown_pixels: Count | None = Field(
+        None, description="models are shown larger images scaled down to so many pixels"
+    )
 
 
 class SplitSettings(Section):
@@ -197,6 +200,17 @@ class Study(Section):
                 raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
+    @model_validator(mode="after")
+    def _quantizable(self) -> Study:
+        tunings = {"tuning": self.tuning, "verify.tuning": self.verify.tuning or self.tuning}
+        for where, settings in tunings.items():
+            if self.compute.quantization and not settings.leaves_encoder:
+                raise ValueError(
+                    f"compute.quantization freezes the base's weights: {where}.trainable has to be"
+                    " 'projector' or 'lora'"
+                )
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """The data sets' names in the study's order."""
@@ -223,7 +237,11 @@ class Study(Section):
         )
         local = folder / self.base
         base = str(local.resolve()) if self.base.startswith((".", "/")) else self.base
-        return self.model_copy(update={"datasets": datasets, "base": base})
+        compute = self.compute
+        if isinstance(compute.deepspeed, Path):
+            config = _absolute(folder, compute.deepspeed)
+            compute = compute.model_copy(update={"deepspeed": config})
+        return self.model_copy(update={"datasets": datasets, "base": base, "compute": compute})
 
 
 def _beside(folder: Path, dataset: DatasetSettings) -> Path:

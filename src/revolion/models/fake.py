@@ -20,7 +20,7 @@ from revolion.errors import InterruptedRun, ModelError
 from revolion.features import Features
 from revolion.models import VLM, Answer, Log
 from revolion.samples import Question, Sample
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
 _TUNED = "tuned.safetensors"
 
@@ -33,7 +33,7 @@ class FakeVLM(VLM):
         folder: str,
         compute: ComputeSettings,
         tuning: TuningSettings | None,
-        max_pixels: int,
+        images: ImageSettings,
         seed: int,
     ) -> None:
         self._memory: dict[str, str] = {}

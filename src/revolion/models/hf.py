@@ -16,7 +16,6 @@ from transformers import GenerationConfig
 
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
-from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log, bridge
 from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
@@ -28,11 +27,12 @@ from revolion.models.loading import (
     load_model,
     load_processor,
 )
+from revolion.models.pictures import picture
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
 from revolion.models.training import load_parameters, save_parameters, train
 from revolion.samples import ImageRef, Question, Sample, Turn
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
 _COUNTED = 1000  # prompts that are tokenized together only to be counted
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
@@ -46,20 +46,20 @@ class HuggingFaceVLM(VLM):
         folder: str,
         compute: ComputeSettings,
         tuning: TuningSettings | None,
-        max_pixels: int,
+        images: ImageSettings,
         seed: int,
     ) -> None:
         torch.set_num_threads(compute.threads)
         hush()
         self._folder = folder
-        self._max_pixels = max_pixels
+        assert not isinstance(compute.deepspeed, Path)  # a settled study holds what is in it
+        self._images, self._deepspeed = images, compute.deepspeed
         self._features: Features | None = None
         self._device = device_of(compute.device)
         self._processor = load_processor(folder)
         # Not the model's own word: that is its first parameter's, which may be a tuned one.
         self._dtype = dtype_of(compute.dtype, self._device)
-        self._model = load_model(folder, self._dtype, compute.attention)
-        self._model.to(self._device)
+        self._model = load_model(folder, self._device, self._dtype, compute)
         self._model.eval()
         self._ends = end_ids(self._model, self._processor)
         forget_decoding(self._model)
@@ -98,6 +98,7 @@ class HuggingFaceVLM(VLM):
                 settings,
                 folder,
                 dtype=self._dtype,
+                deepspeed=self._deepspeed,
                 seed=seed,
                 log=log,
                 stop=stop,
@@ -106,7 +107,7 @@ class HuggingFaceVLM(VLM):
     def encode(self, root: str, paths: Sequence[str]) -> npt.NDArray[np.float32]:
         if not isinstance(self._model, bridge.Bridge):
             raise ModelError(f"base '{self._folder}': only a bridge's encoder can be asked alone")
-        pictures = [open_rgb(Path(root), path, self._max_pixels) for path in paths]
+        pictures = [picture(Path(root), path, self._images) for path in paths]
         with self._quiet(), _memory_errors(), self._inference():
             pixels = self._processor.image_processor(pictures, return_tensors="pt")
             features = self._model.encode(pixels["pixel_values"].to(self._device, self._dtype))
@@ -189,7 +190,7 @@ class HuggingFaceVLM(VLM):
     def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
         if self._features is not None:
             return [self._features.of(root, path) for path in paths]
-        return [open_rgb(Path(root), path, self._max_pixels) for path in paths]
+        return [picture(Path(root), path, self._images) for path in paths]
 
     def _encoded(
         self, texts: Sequence[str], images: Sequence[Sequence[Picture]]
@@ -268,9 +269,14 @@ def _mean_log_probability(logits: torch.Tensor, labels: torch.Tensor) -> torch.T
 def _smaller(settings: TuningSettings) -> str:
     """What makes a tuning step take less memory, as the end of an error's message."""
     micro = settings.micro_batch_size or settings.batch_size
-    if micro > 1:
-        return f"; give tuning.micro_batch_size below its present {micro}"
-    return "; lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+    if settings.micro_tokens is None and micro > 1:
+        cure = f"give tuning.micro_batch_size below its present {micro}, or tuning.micro_tokens"
+    elif (settings.micro_tokens or 0) > settings.max_tokens:
+        cure = f"give tuning.micro_tokens below its present {settings.micro_tokens}"
+    else:
+        cure = "lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+    more = "" if settings.gradient_checkpointing else ", or set tuning.gradient_checkpointing"
+    return f"; {cure}{more}"
 
 
 @contextmanager

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    GenerationConfig,
+)
 from transformers.utils.import_utils import is_torchvision_available
 
-from revolion.errors import ModelError, first_line
+from revolion.errors import MissingExtraError, ModelError, first_line
+from revolion.models.families import LANGUAGE
+from revolion.settings import ComputeSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -43,11 +53,21 @@ def _needed(error: Exception) -> str:
     return "the folder needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
 
 
-def load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
-    """The folder's model. Raises ModelError where it is none that labels can be made for."""
+def load_model(
+    folder: str, device: torch.device, dtype: torch.dtype, compute: ComputeSettings
+) -> Any:
+    """The folder's model, on the device; quantized if the settings say so.
+
+    Raises ModelError where it is none that labels can be made for, MissingExtraError.
+    """
+    quantized = _quantized(folder, device, dtype, compute.quantization)
     try:
-        model = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
+        model: Any = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=compute.attention,
+            use_safetensors=True,
+            **quantized,
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(
@@ -58,7 +78,66 @@ def load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
             f"base '{folder}': its language model has an encoder and a decoder, for which labels"
             " can't be made; take one with a decoder alone"
         )
+    if quantized:  # it lies where it was told to, and must not be moved
+        # What is tuned is in full precision, which the Trainer takes on trust of adapters alone.
+        model._hf_peft_config_loaded = True
+        for module in model.modules():
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                # Asked once, a CPU's 4-bit layer would be packed in a way that lets no gradient by.
+                module.support_avx512bf16_for_cpu = False
+        return model
+    model.to(device)
     return model
+
+
+def _quantized(
+    folder: str, device: torch.device, dtype: torch.dtype, bits: str | None
+) -> dict[str, Any]:
+    """How a model of fewer bits is loaded, as keywords; none for a plain one."""
+    if bits is None:
+        return {}
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtraError("compute.quantization", "quantization")
+    from transformers.integrations.bitsandbytes import validate_bnb_backend_availability
+
+    try:
+        validate_bnb_backend_availability(raise_exception=True)
+    except (ImportError, RuntimeError) as error:
+        raise ModelError(
+            f"compute.quantization: bitsandbytes does not run here: {first_line(error)}; leave"
+            " quantization out, or use another device"
+        ) from None
+    place = "cpu" if device.type == "cpu" else torch.cuda.current_device()
+    config = quantization(bits, dtype, _kept_whole(folder))
+    return {"quantization_config": config, "device_map": {"": place}}
+
+
+def quantization(bits: str, dtype: torch.dtype, kept: list[str]) -> BitsAndBytesConfig:
+    """The quantization of all linear layers but the ``kept``; 4 bits are QLoRA's (NF4, twice)."""
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=kept,
+    )
+
+
+def _kept_whole(folder: str) -> list[str]:
+    """The linear layers outside of the language model, and that which says its words."""
+    with torch.device("meta"):
+        model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(folder))
+    head = model.get_output_embeddings()
+    layers = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear)}
+    kept = [name for name, one in layers.items() if one is head or not LANGUAGE.search(name)]
+    if len(kept) == len(layers):
+        raise ModelError(
+            f"compute.quantization: base '{folder}' has no linear layer in a language model that"
+            " could be quantized; leave it out"
+        )
+    return kept
 
 
 def device_of(wanted: str) -> torch.device:
