@@ -32,7 +32,7 @@ from revolion.models.hf import HuggingFaceVLM
 from revolion.models.training import load_parameters
 from revolion.origin import source_digest
 from revolion.samples import Sample
-from revolion.settings import ComputeSettings, ImageSettings, TuningSettings
+from revolion.settings import ComputeSettings, ImageSettings, TuningSettings, effective
 from revolion.store import Store, explained, write_atomically
 from revolion.tables import from_table
 from revolion.taken import IMAGES, SAMPLES, images_root
@@ -148,7 +148,7 @@ class _Alignment:
             text = json.dumps(measured, indent=1)
             write_atomically(base / ALIGNMENT, text.encode())
 
-        params = [kept.name, self.settings.model_dump(mode="json"), self.seed]
+        params = [kept.name, effective(self.settings), self.seed]
         return self._unit("aligned", params, write, resume=True) / "base"
 
     def _tune(

@@ -6,9 +6,10 @@ import logging
 
 from transformers.utils import logging as transformers_logging
 
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it speaks while it is imported
+
 
 def hush() -> None:
-    """Let transformers and bitsandbytes say errors only, for the rest of this process."""
+    """Let transformers say errors only, for the rest of this process."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
