@@ -1,6 +1,6 @@
 """Three quarters of COCO's captions, for aligning the base; the study keeps to the rest.
 
-    python captions.py data/coco_captions/annotations.json captions.json
+python captions.py data/coco_captions/annotations.json captions.json
 """
 
 from __future__ import annotations

@@ -44,6 +44,9 @@ STAGES = {
 }
 """Stage -> the function that does one unit of it; it loads on demand."""
 
+SERVED = "revolion.served:answer"
+"""What does an answering unit whose questions a server answers."""
+
 RESUMABLE = frozenset({"encode", "tune", "answer", "weigh"})
 """The stages that save as they go; the others start over, which takes seconds."""
 
@@ -87,6 +90,8 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: what is not there should not wait for them.
         metrics.prepare(study.metrics.meteor)
+        if study.answering.server is not None:
+            importlib.import_module("revolion.served").reached(study.answering.server)
         base = _base(study, download=True)
         first, parts = prepare(study, store, scheduler.run)
         grid = plan.grid(study, parts, base)
@@ -191,7 +196,7 @@ def work(study: Study, root: str, unit: Unit) -> str:
     store = Store(Path(root))
     if store.done(unit.key):
         return unit.key
-    module, _, name = STAGES[unit.stage].partition(":")
+    module, _, name = (SERVED if "server" in unit.params else STAGES[unit.stage]).partition(":")
     function = getattr(importlib.import_module(module), name)
     signature = {"unit": unit.title, "params": unit.params, "needs": unit.needs, "work": unit.work}
     with store.writing(unit.key, signature, resume=unit.stage in RESUMABLE) as folder:

@@ -38,8 +38,12 @@ _WITHOUT_EFFECT: Any = {
     "checkpoint_every": True,
     "shard": True,
     "tuning": {"checkpoint_every": True},
+    "server": dict.fromkeys(
+        ("url", "run", "key_env", "concurrency", "requests_per_minute", "timeout", "retries"), True
+    ),
 }
-"""Settings of any section that say how often work is saved, in pydantic's form."""
+"""Settings of any section that say how often work is saved, or where and how patiently a server is
+asked, in pydantic's form."""
 
 STAGES = tuple(VERSIONS)
 """The stages in the order in which a study goes through them."""
@@ -305,18 +309,39 @@ class _Planner:
     ) -> Iterator[Unit]:
         part = self.parts[asked, side]
         names = (*model, f"{asked}-{side}")
-        params = {
-            "model": self.model,
-            "adaptation": how.adaptation(),
-            "answering": _dump(self.study.answering),
-            "content": part.content,
-        }
-        sources = {"tuned": tuning.key, "part": part.path} | self.shown([part], how)
+        sources = {"tuned": tuning.key, "part": part.path}
+        if self.study.answering.server is None:
+            params: dict[str, Any] = {
+                "model": self.model,
+                "adaptation": how.adaptation(),
+                "answering": _dump(self.study.answering),
+            }
+            sources |= self.shown([part], how)
+        else:
+            params = self.served(model[0])
+            sources[f"images/{part.dataset}"] = part.images
+        params |= {"content": part.content}
         needs = (tuning.key, *self.needed(sources))
-        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
+        gpus = 0 if "server" in params else 1
+        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=gpus)
         yield answer
         score = {"metrics": _dump(self.study.metrics)}
         yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
+
+    def served(self, model: str) -> dict[str, Any]:
+        """What shapes a server's answers besides the tuning and the questions.
+
+        Not this machine's batches or dtype: those of the server are unknown. The names of other
+        models are no matter either.
+        """
+        answering = _dump(self.study.answering)
+        server = answering["server"]
+        names = server.pop("names", None)
+        return {
+            "server": server | ({"name": names[model]} if names else {}),
+            "answering": {name: answering[name] for name in ("max_new_tokens", "temperature")},
+            "seed": self.study.seed,
+        }
 
     def grade(self, grid: Sequence[Unit]) -> Unit:
         scores = [unit for unit in grid if unit.stage == "score"]

@@ -7,6 +7,7 @@ hour. What a setting means stands in its description; editors (through the JSON 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -155,6 +156,35 @@ class BridgeSettings(Section):
     feature_layer: int = Field(-1, description="the encoder's layer that they are of")
 
 
+class ServerSettings(Section):
+    """An OpenAI-compatible server that answers for the base and for its LoRA adapters."""
+
+    url: str = Field(description="the API's root, like http://localhost:8000/v1")
+    model: str = Field(description="the base's name at the server")
+    names: dict[str, str] | None = Field(
+        None, description="{tuned model: its name there}; default: it is told of the adapters"
+    )
+    run: str | None = Field(None, description="the run folder as the server sees it; default: same")
+    request: dict[str, Any] | None = Field(
+        None, description="fields of a request that the server wants otherwise; null leaves one out"
+    )
+    key_env: str = Field(
+        "REVOLION_API_KEY", description="environment variable that holds the server's key"
+    )
+    concurrency: Count = Field(8, description="requests under way at once, of each worker")
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="at most so many, of each worker"
+    )
+    timeout: Annotated[float, Field(gt=0)] = Field(300.0, description="seconds a reply may take")
+    retries: Annotated[int, Field(ge=0)] = Field(8, description="further tries of a question")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ServerSettings:
+        if "messages" in (self.request or {}):
+            raise ValueError("request changes fields besides 'messages'")
+        return self
+
+
 class AnsweringSettings(Section):
     """How tuned models answer."""
 
@@ -162,6 +192,9 @@ class AnsweringSettings(Section):
     max_new_tokens: Count = Field(256, description="longest answer")
     temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is greedy decoding")
     shard: Count = Field(8, description="batches that are saved together")
+    server: ServerSettings | None = Field(
+        None, description="who answers: {url, model, ...} of a server; default: this machine"
+    )
 
 
 class MetricSettings(Section):
@@ -289,10 +322,36 @@ class Study(Section):
                 raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
+    @model_validator(mode="after")
+    def _servable(self) -> Study:
+        server = self.answering.server
+        if server is None:
+            return self
+        tunings = {"tuning": self.tuning}
+        if self.verify.arms and self.verify.tuning:
+            tunings["verify.tuning"] = self.verify.tuning
+        for where, settings in tunings.items():
+            if settings.trainable != "lora":
+                raise ValueError(
+                    f"answering.server: a server holds tuned models as LoRA adapters of its base,"
+                    f" and {where}.trainable is {json.dumps(settings.trainable)}: make it 'lora',"
+                    " or leave the server out"
+                )
+        missing = [name for name in self.models if name not in (server.names or self.models)]
+        if missing:
+            raise ValueError(f"answering.server.names has no name for: {', '.join(missing)}")
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """The data sets' names in the study's order."""
         return tuple(dataset.name for dataset in self.datasets)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that the study tunes: data sets, and arms with their seeds."""
+        seeds = range(self.verify.seeds)
+        return (*self.names, *(f"arm-{arm}-{seed}" for arm in self.verify.arms for seed in seeds))
 
     def dataset(self, name: str) -> DatasetSettings:
         """The settings of one data set. Raises KeyError."""
