@@ -20,9 +20,9 @@ import revolion
 from revolion import pipeline, plan
 from revolion.errors import InterruptedRun, ModelError, SettingsError
 from revolion.models.server import Server
-from revolion.plan import Unit
 from revolion.settings import Study
 from revolion.store import Store
+from revolion.units import Model, Part, Unit
 
 from .conftest import StudyMaker
 from .helpers import forget_models, titles
@@ -104,9 +104,9 @@ def test_the_servers_place_and_patience_renew_nothing_and_its_model_does(
     [{"model": "b2"}, {"request": {"max_tokens": None}}, {"request": {"top_p": 0.5}}],
 )
 def test_what_shapes_answers_stands_in_their_keys(study_of: Any, changes: Any) -> None:
-    model = plan.Model("f")
+    model = Model("f")
     part = {
-        (name, side): plan.Part(name, side, f"split/all/x/{name}", "c", 4, 4, 9, "i")
+        (name, side): Part(name, side, f"split/all/x/{name}", "c", 4, 4, 9, "i")
         for name in NAMES
         for side in ("train", "evaluation")
     }
@@ -283,7 +283,6 @@ def _kill_after(there: Served, study: Path, requests: int) -> None:
     [
         ({"tuning": {"trainable": "all"}}, r'adapters of its base, and tuning.trainable is "all"'),
         ({"verify": {"tuning": {"steps": 2}}}, r'and verify\.tuning\.trainable is "projector"'),
-        ({"answering": of_server("x", names={"apple": "a"})}, r"server.names has no name for: b"),
         ({"answering": of_server("x", urls=1)}, r"answering\.server\.urls: unknown key"),
         ({"answering": of_server("x", request={"messages": []})}, r"fields besides 'messages'"),
     ],
@@ -299,6 +298,7 @@ def test_what_a_server_cant_do_is_said_before_any_work(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"names": {"apple": "a"}}, r"answering\.server\.names has no name for: brick"),
         ({"url": "localhost"}, "give the API's root"),
         ({"key_env": "NO_SUCH_KEY"}, "the environment variable NO_SUCH_KEY with the server's key"),
     ],
