@@ -47,6 +47,7 @@ FLOORS: dict[str, int] = {
     # 2: contracts with their tables, arithmetic over records, one file's worth of reading
     "units": 1,
     "plan": 2,
+    "effort": 1,
     "splits": 2,
     "overlap": 2,
     "refinement": 2,
@@ -128,6 +129,7 @@ FLOORS: dict[str, int] = {
     "answering": 4,
     "served": 5,
     "weighing": 5,
+    "probing": 6,
     "agreement": 3,
     "cost": 6,
     "refining": 4,

@@ -86,7 +86,7 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     settings, data or model as its own error.
     """
     store, study = Store(folder), settled(study)
-    with store.locked(), _logged(folder), stoppable(store), _backend(study) as backend:
+    with store.locked(), _logged(folder), stoppable(store), workers(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: what is not there should not wait for them.
         metrics.prepare(study.metrics.meteor)
@@ -315,7 +315,8 @@ class _Cancelled(InterruptedRun):
     """A unit that never started because the run is ending."""
 
 
-def _backend(study: Study) -> Any:
+def workers(study: Study) -> Any:
+    """Who runs the study's units, as a context manager that gives a backend."""
     compute = study.compute
     names = () if compute.device == "cpu" else gpus()
     return backends.connect(

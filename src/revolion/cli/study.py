@@ -40,8 +40,18 @@ def init(
     say(f"wrote {path}; next: revolion run {path}")
 
 
-@app.command(epilog=example("revolion plan study.yaml"))
-def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
+@app.command(epilog=example("revolion plan study.yaml", "revolion plan study.yaml --probe"))
+def plan(
+    study: StudyFile,
+    run: RunFolder = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="measure what is due: hours, memory, disk")
+    ] = False,
+    probe_steps: Annotated[
+        int, typer.Option(min=1, help="steps or batches that --probe measures of each kind")
+    ] = 2,
+    as_json: AsJson = False,
+) -> None:
     """Say what a run would do: units, samples, tokens, bytes, and what is already done.
 
     The data sets are read for it, if they have not been, and kept for the run.
@@ -52,7 +62,7 @@ def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> No
 
     loaded, folder = read_study(study, run)
     with bars() as watch:
-        found = forecast(loaded, folder, watch)
+        found = forecast(loaded, folder, watch, probe_steps if probe else None)
     print_json(found) if as_json else show(planned(found))
 
 
