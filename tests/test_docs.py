@@ -27,7 +27,7 @@ from revolion.evaluations import of_study
 from revolion.formats import FORMATS
 from revolion.inspection import inspect
 from revolion.models.families import FAMILIES
-from revolion.settings import DatasetSettings, Section, Study
+from revolion.settings import DatasetSettings, Section, ServerSettings, Study
 from revolion.studyfile import load
 
 from .conftest import StudyMaker, write_dataset
@@ -165,6 +165,16 @@ def test_the_settings_page_has_every_setting_with_its_default() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", page, re.MULTILINE)
     assert dict(rows) == dict(settings(Study))
     assert len(rows) == len(dict(rows)), "a setting stands twice"
+
+
+def test_the_run_page_has_every_key_of_a_server() -> None:
+    text = section(TEXTS["docs/run.md"], "## Answers of a server")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]*)\|", text, re.MULTILINE))
+    shown = {key: default.strip() or "none" for key, default in rows.items()}
+    assert shown == dict(settings(ServerSettings))
+    (example,) = blocks(text, "yaml")
+    data = {"datasets": [{"name": name, "path": f"{name}.json"} for name in ("a", "b")]}
+    assert load(yaml.safe_load(example) | data).answering.server is not None
 
 
 def test_pages_name_settings_that_exist() -> None:
