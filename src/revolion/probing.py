@@ -185,7 +185,7 @@ def _batches(job: Job, steps: int, kept: bool) -> tuple[VLM, list[Sequence[Quest
     batches = in_batches(model, _drawn(questions, _DRAWN * size, job), size)
     batches = [batch for batch in batches if len(batch) == len(batches[0])]  # not a short last one
     places = (np.arange(steps) + 0.5) * len(batches) / steps
-    chosen = [batches[place] for place in sorted(set(places.astype(int).tolist()))]
+    chosen = [batches[place] for place in places.astype(int)]  # of few, the same more than once
     _see(job, model, chain.from_iterable(chosen), kept)
     return model, chosen
 

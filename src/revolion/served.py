@@ -16,7 +16,7 @@ from itertools import chain
 import polars as pl
 
 from revolion.answering import ANSWERS, SCHEMA
-from revolion.errors import InterruptedRun, ModelError
+from revolion.errors import InterruptedRun, ModelError, SettingsError
 from revolion.inquiring import Inquiry
 from revolion.jobs import Job
 from revolion.ledger import LEDGER, Entry, Ledger
@@ -54,7 +54,9 @@ def answer(job: Job) -> None:
 
 
 def reached(settings: ServerSettings) -> Endpoint:
-    """Where the study's server is, with its key. Raises SettingsError."""
+    """Where the study's server is, with its key. Raises SettingsError for what can't be asked."""
+    if "messages" in (settings.request or {}):
+        raise SettingsError("answering.server.request: a question's 'messages' can't be changed")
     patience = settings.model_dump(
         include={"concurrency", "requests_per_minute", "timeout", "retries"}
     )

@@ -190,12 +190,6 @@ class ServerSettings(Section):
     timeout: Annotated[float, Field(gt=0)] = Field(300.0, description="seconds a reply may take")
     retries: Annotated[int, Field(ge=0)] = Field(8, description="further tries of a question")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> ServerSettings:
-        if "messages" in (self.request or {}):
-            raise ValueError("request changes fields besides 'messages'")
-        return self
-
 
 class AnsweringSettings(Section):
     """How tuned models answer."""
