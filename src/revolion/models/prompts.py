@@ -63,8 +63,8 @@ class Prompter:
         """The text of a question, up to where the model's answer begins."""
         return self._render(asked(question, self._harmless), True)
 
-    def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
-        """The text of a whole sample, with the spans of all its responses or just of the last.
+    def conversation(self, sample: Sample) -> Conversation:
+        """The text of a whole sample, with the spans of its responses.
 
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
@@ -87,7 +87,7 @@ class Prompter:
             # A template without an end mark would teach the model never to stop.
             text = text.rstrip() + self._ends[0]
             spans[-1] = (start, len(text))
-        return Conversation(text, tuple(spans[-1:] if last_only else spans))
+        return Conversation(text, tuple(spans))
 
     def _render(self, messages: list[Message], generate: bool) -> str:
         text: str = self._processor.apply_chat_template(
