@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from revolion import features, models
-from revolion.answering import answer_batch, fitting, in_batches, model_and_questions
+from revolion.answering import answer_batch, fitting, in_batches, model_and_samples
 from revolion.digests import seed_of
 from revolion.effort import Measure
 from revolion.errors import InterruptedRun
@@ -93,7 +93,7 @@ def _tuning(job: Job, steps: int, kept: bool) -> Measure:
     model = models.load(models.find(job.study.base, job.study.revision), job.study, settings)
     _see(job, model, shown, kept)
     # Before the tuning, which may well leave less memory.
-    counted = _weights(model, _last(shown[: settings.micro_batch_size or size]))
+    read = _turns(model, _last(shown[: settings.micro_batch_size or size]))
     marks = [time.monotonic()]
 
     def log(line: Any) -> None:
@@ -106,13 +106,13 @@ def _tuning(job: Job, steps: int, kept: bool) -> Measure:
     marks.append(time.monotonic())
     first, *each, last = [later - sooner for sooner, later in pairwise(marks)]
     once = max(0.0, first + last - sum(each) / len(each))
-    read = _mean([one.prompt_tokens + one.tokens for one in counted])
+    tokens = size * _mean([one.prompt_tokens + one.tokens for one in map(_whole, read)])
     stored = sum(file.stat().st_size for file in job.folder.glob("tuned.*"))
-    return Measure(tuple(each), once=once, tokens=size * read, stored=stored)
+    return Measure(tuple(each), once=once, tokens=tokens, stored=stored)
 
 
 def _answering(job: Job, steps: int, kept: bool) -> Measure:
-    model, batches = _batches(job, steps, kept)
+    model, batches = _batches(job, steps, kept, lambda sample: list(sample.questions()))
     settings, seed = job.study.answering, job.study.seed
 
     def said(batch: Sequence[Question], most: int) -> tuple[float, int]:
@@ -127,27 +127,33 @@ def _answering(job: Job, steps: int, kept: bool) -> Measure:
     said(batches[0], 1)
     weights, each, decoding = [], [], []
     for batch in batches:
-        weights.append(_weights(model, batch))
+        weights.append([_whole(turns) for turns in _turns(model, batch)])
         limit = min(settings.max_new_tokens, _longest(weights[-1]))
         (short, _), (long, tokens) = said(batch, 1), said(batch, max(2, limit))
         # A model that says nothing is taken to need as long for a token as for a prompt.
         step = max(0.0, long - short) / (tokens - 1) if tokens > 1 else short
         each.append(max(0.0, short - step) / len(batch))
         decoding.append(step / len(batch))
-    counted = _counted(model, batches, weights)
+    images = _image_tokens(model, batches, [one for batch in weights for one in batch])
+    counted = _counted(weights, images)
     return replace(counted, each=tuple(each), decoding=tuple(decoding))
 
 
 def _weighing(job: Job, steps: int, kept: bool) -> Measure:
-    model, batches = _batches(job, steps, kept)
-    _weights(model, batches[0])
-    weights, each = [], []
+    # A sample is weighed by its last question, which has all others before it.
+    model, batches = _batches(job, steps, kept, lambda sample: _last([sample]))
+    _turns(model, batches[0])
+    weighed, each = [], []
     for batch in batches:
         _require_going(job)
         started = time.monotonic()
-        weights.append(_weights(model, batch))
-        each.append((time.monotonic() - started) / len(batch))
-    return replace(_counted(model, batches, weights), each=tuple(each))
+        weighed.append(_turns(model, batch))
+        each.append((time.monotonic() - started) / sum(question.turn + 1 for question in batch))
+    samples = list(chain.from_iterable(weighed))
+    per_turn = len(samples) / max(1, sum(map(len, samples)))
+    images = per_turn * _image_tokens(model, batches, [_whole(turns) for turns in samples])
+    weights = [list(chain.from_iterable(batch)) for batch in weighed]
+    return replace(_counted(weights, images), each=tuple(each))
 
 
 def _encoding(job: Job, steps: int, kept: bool) -> Measure:
@@ -178,9 +184,15 @@ _PROBES: dict[str, Callable[[Job, int, bool], Measure]] = {
 }
 
 
-def _batches(job: Job, steps: int, kept: bool) -> tuple[VLM, list[Sequence[Question]]]:
-    """The base, and batches from the shortest prompts of a draw to its longest."""
-    model, questions = model_and_questions(job)
+def _batches(
+    job: Job, steps: int, kept: bool, asked: Callable[[Sample], list[Question]]
+) -> tuple[VLM, list[Sequence[Question]]]:
+    """The base, and batches from the shortest prompts of a draw to its longest.
+
+    Arguments: ``asked`` gives a sample's questions.
+    """
+    model, samples = model_and_samples(job)
+    questions = [question for sample in samples for question in asked(sample)]
     size = job.study.answering.batch_size
     batches = in_batches(model, _drawn(questions, _DRAWN * size, job), size)
     batches = [batch for batch in batches if len(batch) == len(batches[0])]  # not a short last one
@@ -219,26 +231,40 @@ def _last(samples: Sequence[Sample]) -> list[Question]:
     return [list(sample.questions())[-1] for sample in samples]
 
 
-def _weights(model: VLM, batch: Sequence[Question]) -> list[Weight]:
-    """Exact counts of what is read; questions that do not fit into memory are left out."""
+def _turns(model: VLM, batch: Sequence[Question]) -> list[list[Weight]]:
+    """Exact counts of what is read, by turn; questions that do not fit into memory are left out."""
     found = fitting(
         batch,
-        lambda some: model.weigh(some, [one.response for one in some]),
+        lambda some: model.weigh([one.answered(one.response) for one in some]),
         lambda _: None,
     )
-    return [one for one in found if one is not None]
+    return [turns for turns in found if turns is not None]
 
 
-def _counted(
-    model: VLM, batches: Sequence[Sequence[Question]], weights: Sequence[Sequence[Weight]]
-) -> Measure:
-    each, asked = list(chain.from_iterable(weights)), list(chain.from_iterable(batches))
-    read = _mean([one.prompt_tokens for one in each])
+def _whole(turns: Sequence[Weight]) -> Weight:
+    """The last turn, with all that is before it in its prompt."""
+    *before, last = turns
+    read = sum(one.prompt_tokens + one.tokens for one in before)
+    return replace(last, prompt_tokens=read + last.prompt_tokens)
+
+
+def _image_tokens(
+    model: VLM, batches: Sequence[Sequence[Question]], weights: Sequence[Weight]
+) -> float:
+    """What a question's images are on average: all that is no text of its prompt."""
+    asked = list(chain.from_iterable(batches))
     images = _mean([len(question.images) for question in asked])
+    text = _mean(model.prompt_tokens(asked).tolist()) - images
+    return _mean([one.prompt_tokens for one in weights]) - text
+
+
+def _counted(weights: Sequence[Sequence[Weight]], images: float) -> Measure:
+    """The counts of batches, of which each text has so many tokens of images."""
+    each = list(chain.from_iterable(weights))
     return Measure(
         (),
-        tokens=read,
-        images=read - (_mean(model.prompt_tokens(asked).tolist()) - images),
+        tokens=_mean([one.prompt_tokens for one in each]),
+        images=images,
         response=_mean([one.tokens for one in each]),
         longest=_mean([_longest(batch) for batch in weights]),
     )
