@@ -40,6 +40,13 @@ class Served:
     seen: list[tuple[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    models: set[str] | None = None
+    """What it answers to; None: to any name, as many servers do."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    told: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """What was said to the LoRA endpoints: (endpoint, fields)."""
+    refuses: str = ""
+    """Why it loads no adapter."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def outcomes(self) -> dict[str, list[str]]:
@@ -95,17 +102,39 @@ def remote(url: str, model: str = "m", **changes: Any) -> Remote:
 
 @contextmanager
 def serving(
-    script: Script = healthy, reply: Callable[[bytes], Any] | None = None
+    script: Script = healthy,
+    reply: Callable[[bytes], Any] | None = None,
+    models: set[str] | None = None,
 ) -> Iterator[Served]:
     """A server on a free port of this machine, for as long as the block lasts.
 
-    Arguments: ``reply`` gives the JSON object of a sound answer to a request's body.
+    Arguments: ``reply`` gives the JSON object of a sound answer to a request's body; ``models`` are
+    all that it answers to, but for the adapters that it is told to load.
     """
-    served = Served()
+    served = Served(models=models)
     make = reply or (lambda body: completion(said_to(body)))
 
     class Handler(_Handler):
+        def known(self) -> list[str]:
+            with served.lock:
+                return sorted((served.models or set()) | served.adapters.keys())
+
+        def obey(self, place: str, values: dict[str, str]) -> str:
+            with served.lock:
+                served.told.append((place, values))
+                if place == "unload_lora_adapter":
+                    return "" if served.adapters.pop(values["lora_name"], None) else "not found"
+                if not (Path(values["lora_path"]) / "adapter_config.json").is_file():
+                    return f"No adapter found for {values['lora_path']}"
+                if served.refuses or values["lora_name"] in served.adapters:
+                    return served.refuses or "has already been loaded"
+                served.adapters[values["lora_name"]] = values["lora_path"]
+                return ""
+
         def answer(self, body: bytes) -> None:
+            if served.models is not None and json.loads(body)["model"] not in self.known():
+                self.send(404, b'{"error": {"message": "The model does not exist."}}')
+                return
             name = hashlib.sha256(body).hexdigest()
             with served.lock:
                 attempt = sum(one == name for one, _ in served.seen)
@@ -143,8 +172,25 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self, body: bytes) -> None:
         raise NotImplementedError
 
+    def known(self) -> list[str]:
+        raise NotImplementedError
+
+    def obey(self, place: str, values: dict[str, str]) -> str:
+        """What is wrong with a command to the LoRA endpoints; '' once it is done."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        listed = [{"id": name, "object": "model"} for name in self.known()]
+        self.send(200, json.dumps({"object": "list", "data": listed}).encode())
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        place = self.path.removeprefix("/v1/")
+        if place in ("load_lora_adapter", "unload_lora_adapter"):
+            problem = self.obey(place, json.loads(body))
+            said = {"message": problem, "code": 400}
+            self.send(400 if problem else 200, json.dumps(said).encode() if problem else b"Success")
+            return
         if not self.path.split("?")[0].endswith("/v1/chat/completions"):
             self.send(404, b'{"error": {"message": "no such place"}}')
             return

@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import asking, scoreboard
+from revolion import inquiring, scoreboard
 from revolion.asking import tuned
 from revolion.benchmarking import bench
 from revolion.errors import InterruptedRun, ModelError, SettingsError, StoreError
@@ -244,7 +244,7 @@ def test_what_all_questions_would_meet_stops_and_keeps_the_answers(
 def test_a_server_that_is_gone_is_given_up(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "GIVE_UP", 5)
+    monkeypatch.setattr(inquiring, "GIVE_UP", 5)
     with (
         serving(lambda _: ["503"] * 100) as served,
         pytest.raises(

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import revolion
-from revolion import errors, pipeline
+from revolion import errors, scheduling
 from revolion.asking import tuned
 from revolion.benchmarking import bench
 from revolion.cli import console
@@ -27,7 +27,7 @@ from revolion.evaluations import of_study
 from revolion.formats import FORMATS
 from revolion.inspection import inspect
 from revolion.models.families import FAMILIES
-from revolion.settings import DatasetSettings, Section, Study
+from revolion.settings import DatasetSettings, Section, ServerSettings, Study
 from revolion.studyfile import load
 
 from .conftest import StudyMaker, write_dataset
@@ -167,6 +167,16 @@ def test_the_settings_page_has_every_setting_with_its_default() -> None:
     assert len(rows) == len(dict(rows)), "a setting stands twice"
 
 
+def test_the_run_page_has_every_key_of_a_server() -> None:
+    text = section(TEXTS["docs/run.md"], "## Answers of a server")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]*)\|", text, re.MULTILINE))
+    shown = {key: default.strip() or "none" for key, default in rows.items()}
+    assert shown == dict(settings(ServerSettings))
+    (example,) = blocks(text, "yaml")
+    data = {"datasets": [{"name": name, "path": f"{name}.json"} for name in ("a", "b")]}
+    assert load(yaml.safe_load(example) | data).answering.server is not None
+
+
 def test_pages_name_settings_that_exist() -> None:
     keys = {key for key, _ in settings(Study)}
     sections = "|".join(name for name, field in Study.model_fields.items() if name != "datasets")
@@ -279,7 +289,7 @@ def test_the_inspect_page_has_every_key(in_folder: Path) -> None:
 def test_the_run_page_has_every_stage_and_exit_code() -> None:
     page = TEXTS["docs/run.md"]
     stages = re.findall(r"^\| `(\w+)` \|", section(page, "## Units"), re.MULTILINE)
-    assert stages == list(pipeline.STAGES)
+    assert stages == list(scheduling.STAGES)
     codes = re.findall(r"^\| (\d+) \|", section(page, "### Exit codes"), re.MULTILINE)
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     raised = {str(kind.exit_code) for kind in kinds if issubclass(kind, errors.RevolionError)}

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import answering, pipeline
+from revolion import answering, pipeline, scheduling
 from revolion.errors import (
     BackendError,
     DataError,
@@ -145,14 +145,14 @@ def test_dead_workers_fail_their_unit_unless_the_run_was_stopped(
 ) -> None:
     study, store = make_study(), Store(tmp_path)
     units = pipeline.intake_units(study)
-    scheduler = pipeline.Scheduler(study, store, Dead(at_once), lambda _: None)
+    scheduler = scheduling.Scheduler(study, store, Dead(at_once), lambda _: None)
     told = r"intake \w+: its worker process died, most likely out of memory; in a script, too"
     with pytest.raises(BackendError, match=told):
         scheduler.run(units)
     store.clear_stop()
     dead = Dead(at_once, store.request_stop)
     with pytest.raises(InterruptedRun, match="stopped with 0 of 3 units done"):
-        pipeline.Scheduler(study, store, dead, lambda _: None).run(units)
+        scheduling.Scheduler(study, store, dead, lambda _: None).run(units)
 
 
 class Forgetful(FakeVLM):

@@ -20,7 +20,7 @@ from revolion.formats.parquet_rows import IMAGE
 from revolion.formats.sizes import size_of
 from revolion.inspection import ROWS, allowed, inspect, inspect_each
 from revolion.intake import take_in
-from revolion.pipeline import Progress
+from revolion.scheduling import Progress
 
 from .conftest import write_dataset
 

@@ -27,6 +27,7 @@ def study(**sections: Any) -> Study:
     [
         ({"tunning": {}}, r"tunning: unknown key; did you mean 'tuning'\? Allowed here: .*compute"),
         ({"tuning": {"step": 3}}, r"tuning.step: unknown key; did you mean 'steps'\?"),
+        ({"verify": {"tuning": {"step": 3}}}, r"verify.tuning.step: unknown key; did you mean 's"),
         ({"tuning": {"steps": "sixty"}}, 'tuning.steps: found "sixty"; allowed: a valid integer'),
         ({"tuning": {"steps": 0}}, "tuning.steps: found 0; allowed: greater than or equal to 1"),
         ({"tuning": {"steps": 1, "epochs": 2}}, "steps and epochs exclude each other"),

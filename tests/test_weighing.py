@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import pipeline, quality
+from revolion import quality, scheduling
 from revolion.errors import DeviceMemoryError, InterruptedRun, SettingsError
 from revolion.models.fake import FakeVLM
 from revolion.samples import Sample
@@ -136,4 +136,4 @@ def test_impossible_measures(given: dict[str, Any], message: str, tmp_path: Path
 def test_gains_of_nobody(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="base: 1 of 2 values are missing"):
         quality.sq_likelihood(np.zeros((1, 2)), np.array([0.0, np.nan]))
-    assert pipeline.STAGES["weigh"] == "revolion.weighing:weigh"
+    assert scheduling.STAGES["weigh"] == "revolion.weighing:weigh"

@@ -35,7 +35,8 @@ SCHEMA = {
     "prompt_tokens": pl.UInt32,
     "tokens": pl.UInt32,
 }
-"""`status` is `ok`, `cut` (the limit on new tokens ended it) or `out_of_memory` (no answer)."""
+"""`status` is `ok`, `cut` (the limit on new tokens ended it), or `out_of_memory` or a server's
+`failed` (no answer)."""
 
 Row = dict[str, str | int | None]
 Item = TypeVar("Item")

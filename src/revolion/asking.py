@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from revolion import models, pipeline
 from revolion.answering import answer_batch, in_batches
-from revolion.errors import InterruptedRun, ModelError, RevolionError, SettingsError
+from revolion.errors import SettingsError
 from revolion.evaluations import Evaluation
+from revolion.inquiring import Inquiry, Stop, entry_of
 from revolion.ledger import Entry, Ledger
 from revolion.models import Answer
-from revolion.models.chat import body, generation
+from revolion.models.chat import requester
 from revolion.models.replies import Reply
 from revolion.models.server import Endpoint, Server
 from revolion.samples import Question
 from revolion.settings import Study, TuningSettings
 from revolion.store import Store
 from revolion.studyfile import checked
-
-GIVE_UP = 20
-"""Questions in a row that a server left unanswered to the last try, before it counts as gone."""
-
-Stop = Callable[[], bool]
 
 
 class Candidate(ABC):
@@ -91,7 +85,7 @@ class Local(Candidate):
                 )
                 seconds = (time.monotonic() - started) / len(batch)
                 yield [
-                    _entry_of(dataset, question, answer, seconds)
+                    _own_entry(dataset, question, answer, seconds)
                     for question, answer in zip(batch, answers, strict=True)
                 ]
 
@@ -136,73 +130,10 @@ class Remote(Candidate):
     def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
         due = _due(evaluation, ledger)
         with Server(self.endpoint) as server:
-            work = _Work(server, self._requester(evaluation))
-            yield from work.through(due, self.endpoint.concurrency, stop)
-
-    def _requester(self, evaluation: Evaluation) -> Callable[[Question], bytes]:
-        study = evaluation.study
-        fields = generation(self.endpoint.model, study.answering, study.seed, self.changes)
-        return lambda question: body(question, fields, study.images)
-
-
-class _Work:
-    """Questions on their way through a server, some at a time."""
-
-    def __init__(self, server: Server, request: Callable[[Question], bytes]) -> None:
-        self._server, self._request = server, request
-        self._unanswered = 0  # in a row
-        self._failure: RevolionError | None = None
-
-    def through(
-        self, due: Iterator[tuple[str, Question]], concurrency: int, stop: Stop
-    ) -> Iterator[list[Entry]]:
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix="server")
-        running: set[Future[tuple[Entry, bool]]] = set()
-        patient = True
-        try:
-            while True:
-                if stop() or self._failure:
-                    self._server.stop()
-                else:
-                    room = concurrency - len(running)
-                    running |= {pool.submit(self._one, *one) for one in islice(due, room)}
-                if not running:
-                    break
-                ended, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                yield [entry for future in ended for entry in self._ended(future)]
-        except (KeyboardInterrupt, GeneratorExit):  # nobody waits for what is under way
-            patient = False
-            raise
-        finally:
-            self._server.stop()
-            pool.shutdown(wait=patient, cancel_futures=True)
-        if self._failure:
-            raise self._failure
-
-    def _one(self, dataset: str, question: Question) -> tuple[Entry, bool]:
-        started = time.monotonic()
-        name = f"{dataset}/{question.uid}/{question.turn}"
-        reply = self._server.ask(self._request(question), name)
-        seconds = time.monotonic() - started
-        return _entry(dataset, question, reply, seconds), reply.worn_out
-
-    def _ended(self, future: Future[tuple[Entry, bool]]) -> Iterator[Entry]:
-        """The entry of a question that has one; what stops the run is kept for later."""
-        try:
-            entry, worn_out = future.result()
-        except InterruptedRun:
-            return
-        except RevolionError as error:
-            self._failure = self._failure or error
-            return
-        self._unanswered = self._unanswered + 1 if worn_out else 0
-        if self._unanswered >= GIVE_UP:
-            self._failure = self._failure or ModelError(
-                f"server {self._server.address}: the last {GIVE_UP} questions were asked"
-                f" {entry.attempts} times each, in vain ({entry.reason}). What was answered is"
-                " kept; once the server is well, the same command goes on"
+            inquiry = Inquiry(
+                server, requester(self.endpoint.model, evaluation.study, self.changes)
             )
-        yield entry
+            yield from inquiry.through(due, self.endpoint.concurrency, stop)
 
 
 def _due(evaluation: Evaluation, ledger: Ledger) -> Iterator[tuple[str, Question]]:
@@ -216,23 +147,7 @@ def _due(evaluation: Evaluation, ledger: Ledger) -> Iterator[tuple[str, Question
                     yield dataset, question
 
 
-def _entry(dataset: str, question: Question, reply: Reply, seconds: float) -> Entry:
-    return Entry(
-        dataset=dataset,
-        uid=question.uid,
-        turn=question.turn,
-        status=reply.status,
-        answer=reply.text,
-        reason=reply.reason,
-        finish_reason=reply.finish_reason,
-        prompt_tokens=reply.prompt_tokens,
-        tokens=reply.tokens,
-        seconds=round(seconds, 3),
-        attempts=reply.attempts,
-    )
-
-
-def _entry_of(dataset: str, question: Question, answer: Answer | None, seconds: float) -> Entry:
+def _own_entry(dataset: str, question: Question, answer: Answer | None, seconds: float) -> Entry:
     """The entry of a model's own answer."""
     if answer is None:
         reply = Reply("failed", reason="does not fit into the device's memory")
@@ -243,4 +158,4 @@ def _entry_of(dataset: str, question: Question, answer: Answer | None, seconds: 
             prompt_tokens=answer.prompt_tokens,
             tokens=answer.tokens,
         )
-    return _entry(dataset, question, reply, seconds)
+    return entry_of(dataset, question, reply, seconds)

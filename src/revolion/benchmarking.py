@@ -17,13 +17,12 @@ from revolion import metrics, pipeline
 from revolion.asking import Candidate
 from revolion.errors import InterruptedRun, SettingsError, StoreError
 from revolion.evaluations import Evaluation
-from revolion.ledger import Ledger
-from revolion.pipeline import Progress, Watcher
+from revolion.ledger import LEDGER, Ledger
+from revolion.scheduling import Progress, Watcher
 from revolion.scoreboard import publish
 from revolion.store import Store, explained, write_atomically
 
 MANIFEST = "manifest.json"
-LEDGER = "answers.jsonl"
 
 _PROMPTS = 1
 """The version of how questions are put into messages; it stands in every manifest."""

@@ -15,10 +15,10 @@ from revolion.digests import digest, digest_of_names
 from revolion.errors import SettingsError
 from revolion.ledger import Key
 from revolion.origin import source_digest
-from revolion.pipeline import Watcher
 from revolion.refined import kept
 from revolion.refining import SELECTION
 from revolion.samples import Question
+from revolion.scheduling import Watcher, counting
 from revolion.settings import DatasetSettings, Study
 from revolion.store import Store
 from revolion.tables import SampleTable
@@ -127,7 +127,7 @@ def of_file(
                 images=dataset.images,
                 format=format,
                 max_pixels=study.images.max_pixels,
-                progress=pipeline.counting(watch, "images"),
+                progress=counting(watch, "images"),
             )
     folder = store.folder(key)
     rejects = sum(taken.counts(folder)["rejects"].values())

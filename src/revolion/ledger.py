@@ -20,6 +20,9 @@ from revolion.store import explained
 Key: TypeAlias = tuple[str, str, int]
 """A question's name: data set, uid of its sample, turn."""
 
+LEDGER = "answers.jsonl"
+"""What a ledger's file is called."""
+
 STATUSES = ("ok", "cut", "failed")
 
 
@@ -29,7 +32,8 @@ class Entry:
 
     ``status`` is `ok`, `cut` (the limit on new tokens ended the answer) or `failed`: only then
     there is a ``reason`` and no ``answer``. ``finish_reason`` is a server's own word; tokens are
-    None where nobody reports them; ``seconds`` and ``attempts`` are what the question took.
+    None where nobody reports them; ``seconds`` and ``attempts`` are what the question took;
+    ``worn_out`` tells that the retries were used up, so the server is at fault, not the question.
     """
 
     dataset: str
@@ -43,6 +47,7 @@ class Entry:
     tokens: int | None = None
     seconds: float = 0.0
     attempts: int = 1
+    worn_out: bool = False
 
     @property
     def key(self) -> Key:

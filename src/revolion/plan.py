@@ -26,13 +26,14 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
     Arguments: ``sources`` their files' digests by name, and those of other files by path that
     `minus` names.
 
-    Raises SettingsError for a study of fewer than two data sets.
+    Raises SettingsError for a study of fewer than two data sets, or of a server with too few names.
     """
     if len(study.names) < 2:
         raise SettingsError(
             f"datasets: found only '{study.names[0]}'; a study compares data sets on each other,"
             " so it needs at least two"
         )
+    _require_names(study)
     units = []
     for dataset in study.datasets:
         params = {
@@ -47,6 +48,21 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
+
+
+def _require_names(study: Study) -> None:
+    """Raise SettingsError where a server is to know each model by a name, and one has none."""
+    server, quality = study.answering.server, study.quality
+    if server is None or server.names is None:
+        return
+    models = list(study.names)
+    if "crossfit" in quality.measures:
+        models += [without(name, fold) for name in study.names for fold in range(quality.folds)]
+    seeds = range(study.verify.seeds)
+    models += [f"arm-{arm}-{seed}" for arm in study.verify.arms for seed in seeds]
+    missing = [model for model in models if model not in server.names]
+    if missing:
+        raise SettingsError(f"answering.server.names has no name for: {', '.join(missing)}")
 
 
 def _other(study: Study, other: str) -> tuple[Any, ...]:
@@ -173,8 +189,7 @@ class _Planner:
 
     def encodings(self) -> list[Unit]:
         """What the encoder makes of each part's images, if a tuning leaves it alone."""
-        tunings = (self.study.tuning, self.study.verify.tuning or self.study.tuning)
-        kept = any(map(self.keeps, tunings))
+        kept = any(map(self.keeps, self.study.tunings.values()))
         parts = [self.parts[name, side] for name in self.study.names for side in SIDES]
         return [self.encode(part) for part in parts] if kept else []
 
@@ -217,18 +232,39 @@ class _Planner:
         self, tuning: Unit, how: TuningSettings, model: str, part: Part
     ) -> Iterator[Unit]:
         names = (model, part.title)
-        params = {
-            "model": self.model,
-            "adaptation": how.adaptation(),
-            "answering": effective(self.study.answering),
-            "content": part.content,
-        }
-        sources = {"tuned": tuning.key, "part": part.path} | self.shown([part], how)
+        sources = {"tuned": tuning.key, "part": part.path}
+        if self.study.answering.server is None:
+            params: dict[str, Any] = {
+                "model": self.model,
+                "adaptation": how.adaptation(),
+                "answering": effective(self.study.answering),
+            }
+            sources |= self.shown([part], how)
+        else:
+            params = self.served(model)
+            sources[f"images/{part.dataset}"] = part.images
+        params |= {"content": part.content}
         needs = (tuning.key, *self.needed(sources))
-        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
+        gpus = 0 if "server" in params else 1
+        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=gpus)
         yield answer
         score = {"metrics": effective(self.study.metrics)}
         yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
+
+    def served(self, model: str) -> dict[str, Any]:
+        """What shapes a server's answers besides the tuning and the questions.
+
+        Not this machine's batches or dtype: those of the server are unknown. The names of other
+        models are no matter either.
+        """
+        answering = effective(self.study.answering)
+        server = answering["server"]
+        names = server.pop("names", None)
+        return {
+            "server": server | ({"name": names[model]} if names else {}),
+            "answering": {name: answering[name] for name in ("max_new_tokens", "temperature")},
+            "seed": self.study.seed,
+        }
 
     def grade(self, grid: Sequence[Unit]) -> Unit:
         scores = [unit for unit in grid if unit.stage == "score"]

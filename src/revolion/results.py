@@ -30,7 +30,6 @@ from revolion.tuning import TRAINABLE
 from revolion.units import Parts, Unit
 from revolion.verification import VERIFICATION, compared
 
-LOG = "log.txt"
 SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from revolion import pipeline, studyfile
-from revolion.pipeline import Watcher
+from revolion.scheduling import Watcher
 from revolion.settings import Study
 
 

@@ -39,8 +39,12 @@ WITHOUT_EFFECT: Any = {
     "shard": True,
     "gradient_checkpointing": True,
     "tuning": {"checkpoint_every": True, "gradient_checkpointing": True},
+    "server": dict.fromkeys(
+        ("url", "run", "key_env", "concurrency", "requests_per_minute", "timeout", "retries"), True
+    ),
 }
-"""Settings of any section that say how often work is saved or done again, in pydantic's form."""
+"""Settings of any section that say how often work is saved or done again, or how a server is
+reached, in pydantic's form."""
 
 
 class Section(BaseModel):
@@ -153,6 +157,29 @@ class BridgeSettings(Section):
     )
     grid: Count = Field(4, description="an image becomes grid * grid features")
     feature_layer: int = Field(-1, description="the encoder's layer that they are of")
+
+
+class ServerSettings(Section):
+    """An OpenAI-compatible server that answers for the base and for its LoRA adapters."""
+
+    url: str = Field(description="the API's root, like http://localhost:8000/v1")
+    model: str = Field(description="the base's name at the server")
+    names: dict[str, str] | None = Field(
+        None, description="{tuned model: its name there}; default: it is told of the adapters"
+    )
+    run: str | None = Field(None, description="the run folder as the server sees it; default: same")
+    request: dict[str, Any] | None = Field(
+        None, description="fields of a request that the server wants otherwise; null leaves one out"
+    )
+    key_env: str = Field(
+        "REVOLION_API_KEY", description="environment variable that holds the server's key"
+    )
+    concurrency: Count = Field(8, description="requests under way at once, of each worker")
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="at most so many, of each worker"
+    )
+    timeout: Annotated[float, Field(gt=0)] = Field(300.0, description="seconds a reply may take")
+    retries: Annotated[int, Field(ge=0)] = Field(8, description="further tries of a question")
 
 
 class ComputeSettings(Section):

@@ -7,6 +7,7 @@ hour. What a setting means stands in its description; editors (through the JSON 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from revolion.sections import (
     Count,
     LoraSettings,
     Section,
+    ServerSettings,
     TuningSettings,
     effective,
 )
@@ -104,6 +106,9 @@ class AnsweringSettings(Section):
     max_new_tokens: Count = Field(256, description="longest answer")
     temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is greedy decoding")
     shard: Count = Field(8, description="batches that are saved together")
+    server: ServerSettings | None = Field(
+        None, description="who answers: {url, model, ...} of a server; default: this machine"
+    )
 
 
 class MetricSettings(Section):
@@ -223,14 +228,30 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _quantizable(self) -> Study:
-        tunings = {"tuning": self.tuning, "verify.tuning": self.verify.tuning or self.tuning}
-        for where, settings in tunings.items():
+        for where, settings in self.tunings.items():
             if self.compute.quantization and not settings.leaves_encoder:
                 raise ValueError(
                     f"compute.quantization freezes the base's weights: {where}.trainable has to be"
                     " 'projector' or 'lora'"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _servable(self) -> Study:
+        for where, settings in self.tunings.items():
+            if self.answering.server and settings.trainable != "lora":
+                raise ValueError(
+                    f"answering.server: a server holds tuned models as LoRA adapters of its base,"
+                    f" and {where}.trainable is {json.dumps(settings.trainable)}: make it 'lora',"
+                    " or leave the server out"
+                )
+        return self
+
+    @property
+    def tunings(self) -> dict[str, TuningSettings]:
+        """How models are tuned, by where it is said: the grid, and arms with a way of their own."""
+        arms = {"verify.tuning": self.verify.tuning} if self.verify.arms else {}
+        return {"tuning": self.tuning} | {name: own for name, own in arms.items() if own}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -296,6 +317,7 @@ __all__ = [
     "QualitySettings",
     "RefineSettings",
     "Section",
+    "ServerSettings",
     "Share",
     "SplitSettings",
     "Study",

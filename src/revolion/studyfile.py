@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -114,9 +114,14 @@ def _keys_of(place: list[Any]) -> list[str]:
             section = DatasetSettings
         elif isinstance(part, str):
             annotation = section.model_fields[part].annotation
-            assert isinstance(annotation, type)
-            section = annotation
+            # An optional section is a union of itself and None.
+            kinds = [kind for kind in (annotation, *get_args(annotation)) if _is_section(kind)]
+            (section,) = kinds
     return sorted(section.model_fields)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _shown(value: Any, longest: int = 60) -> str:

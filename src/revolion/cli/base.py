@@ -49,9 +49,9 @@ def align(
     """
     from revolion.aligning import align as align_parts
     from revolion.models.bridge.making import Parts
-    from revolion.pipeline import Progress
     from revolion.report.progress import bars
     from revolion.report.terminal import facts
+    from revolion.scheduling import Progress
     from revolion.settings import BridgeSettings, ComputeSettings, TuningSettings
     from revolion.studyfile import checked
 

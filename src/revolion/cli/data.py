@@ -76,9 +76,9 @@ def convert(
     Images that IN holds itself become files in OUT-images/ where the layout names them by path.
     """
     from revolion.converting import convert as convert_file
-    from revolion.pipeline import Progress
     from revolion.report.overview import converted
     from revolion.report.progress import bars
+    from revolion.scheduling import Progress
 
     with bars() as watch:
 
@@ -121,10 +121,10 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score answers against references: BLEU, METEOR, ROUGE-L and MQ, with 95 % intervals."""
-    from revolion.pipeline import Progress
     from revolion.rating import rate
     from revolion.report.overview import scored
     from revolion.report.progress import bars
+    from revolion.scheduling import Progress
     from revolion.settings import MetricSettings
     from revolion.sources import Columns, read_pairs
     from revolion.studyfile import checked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,7 @@ from revolion.errors import SettingsError
 if TYPE_CHECKING:
     from revolion.asking import Candidate
     from revolion.evaluations import Evaluation
-    from revolion.pipeline import Watcher
+    from revolion.scheduling import Watcher
     from revolion.store import Store
 
 KEY = "REVOLION_API_KEY"
@@ -70,6 +69,7 @@ def bench(
     The same command goes on after any stop, and asks again what got no answer.
     """
     from revolion import benchmarking
+    from revolion.models.server import key_of
     from revolion.report.overview import benched
     from revolion.report.progress import bars
 
@@ -79,7 +79,7 @@ def bench(
             server,
             model,
             _changes(request),
-            key=_key(key_env),
+            key=key_of(key_env),
             concurrency=concurrency,
             requests_per_minute=requests_per_minute,
             timeout=timeout,
@@ -141,14 +141,6 @@ def _remote(url: str, model: str | None, changes: dict[str, Any], **how: Any) ->
     if model is None:
         raise SettingsError("bench: --server needs --model, the model's name there")
     return Remote(Endpoint(url, model, **how), changes)
-
-
-def _key(name: str) -> str | None:
-    """The key in the environment; only one that was asked for by name has to be there."""
-    key = os.environ.get(name)
-    if not key and name != KEY:
-        raise SettingsError(f"bench: the environment variable {name} of --key-env is not set")
-    return key or None
 
 
 def _changes(request: str | None) -> dict[str, Any]:

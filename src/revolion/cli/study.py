@@ -40,8 +40,18 @@ def init(
     say(f"wrote {path}; next: revolion run {path}")
 
 
-@app.command(epilog=example("revolion plan study.yaml"))
-def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> None:
+@app.command(epilog=example("revolion plan study.yaml", "revolion plan study.yaml --probe"))
+def plan(
+    study: StudyFile,
+    run: RunFolder = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="measure what is due: hours, memory, disk")
+    ] = False,
+    probe_steps: Annotated[
+        int, typer.Option(min=1, help="steps or batches that --probe measures of each kind")
+    ] = 2,
+    as_json: AsJson = False,
+) -> None:
     """Say what a run would do: units, samples, tokens, bytes, and what is already done.
 
     The data sets are read for it, if they have not been, and kept for the run.
@@ -52,7 +62,7 @@ def plan(study: StudyFile, run: RunFolder = None, as_json: AsJson = False) -> No
 
     loaded, folder = read_study(study, run)
     with bars() as watch:
-        found = forecast(loaded, folder, watch)
+        found = forecast(loaded, folder, watch, probe_steps if probe else None)
     print_json(found) if as_json else show(planned(found))
 
 
@@ -111,16 +121,25 @@ def refine(
     say(f"kept {kept} samples; wrote {to}/train.json, evaluation.json and selection.parquet")
 
 
-@app.command(epilog=example("revolion export study.yaml exported --to llamafactory --copy-images"))
+@app.command(
+    epilog=example(
+        "revolion export study.yaml exported --to llamafactory --copy-images",
+        "revolion export study.yaml adapter --adapter arm-refined-0",
+    )
+)
 def export(
     study: StudyFile,
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="llava | messages | trl | llamafactory | parquet | lmms-eval | vlmevalkit"
         ),
-    ],
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="instead of data a model tuned by LoRA: data set, or arm-ARM-SEED"),
+    ] = None,
     side: Annotated[
         str | None,
         typer.Option(help="train | evaluation | both; default: train, of a benchmark evaluation"),
@@ -129,9 +148,18 @@ def export(
     run: RunFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the refined data of a finished study as a trainer, a hub or a benchmark takes them."""
+    """Write the refined data of a finished study as a trainer, a hub or a benchmark takes them.
+
+    With --adapter a tuned model instead, as an adapter folder of PEFT.
+    """
     from revolion.exporting import export as export_refined
 
+    if (to is None) == (adapter is None):
+        raise SettingsError("export: give either --to for the data or --adapter for a tuned model")
+    if adapter is not None:
+        _export_adapter(study, run, adapter, out, as_json)
+        return
+    assert to is not None
     summary, folder = _finished(study, run)
     found = export_refined(folder, summary, to, side, out, copy_images=copy_images)
     if as_json:
@@ -141,6 +169,21 @@ def export(
     say(f"wrote {counts} samples to {', '.join(str(out / file) for file in found['files'])}")
     if found["image_root"] is not None:
         say(f"image paths start from {found['image_root']}")
+
+
+def _export_adapter(file: Path, run: Path | None, name: str, out: Path, as_json: bool) -> None:
+    from revolion.asking import tuned
+    from revolion.models.adapters import write_adapter
+
+    study, folder = read_study(file, run)
+    model = tuned(study, folder, name)
+    assert model.tuned is not None  # what a study has tuned has both
+    assert model.tuning is not None
+    write_adapter(model.tuned, model.tuning, model.base, out)
+    if as_json:
+        print_json({"model": name, "base": model.base, "unit": model.unit, "folder": str(out)})
+    else:
+        say(f"wrote the adapter of '{name}' for the base {model.base} to {out}")
 
 
 def run_to_end(study: Study, folder: Path, as_json: bool) -> None:

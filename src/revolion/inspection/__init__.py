@@ -26,8 +26,8 @@ from revolion.inspection.images import Images
 from revolion.inspection.tallies import Reasons
 from revolion.inspection.texts import Texts
 from revolion.origin import require_source
-from revolion.pipeline import Progress, Watcher
 from revolion.samples import Reject, Sample
+from revolion.scheduling import Progress, Watcher
 
 ROWS = 2000
 """Rows that are looked at unless all are asked for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from revolion.images import check, resolve, usable
 from revolion.models.messages import Message, asked
 from revolion.models.pictures import picture, within
 from revolion.samples import Question
-from revolion.settings import AnsweringSettings, ImageSettings
+from revolion.settings import AnsweringSettings, ImageSettings, Study
 
 _SENT_AS_THEY_ARE = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """The kinds of image that every server takes, and their media types; others become PNG."""
@@ -34,6 +34,12 @@ def generation(
         "seed": seed,
     }
     return {name: value for name, value in {**fields, **changes}.items() if value is not None}
+
+
+def requester(model: str, study: Study, changes: Mapping[str, Any]) -> Callable[[Question], bytes]:
+    """What makes a question a request to a server's model, as the study says; see `generation`."""
+    fields = generation(model, study.answering, study.seed, changes)
+    return lambda question: body(question, fields, study.images)
 
 
 def body(question: Question, generation: Mapping[str, Any], images: ImageSettings) -> bytes:

@@ -7,10 +7,13 @@ own status. None of it is ever taken for an answer.
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import httpx2
 
@@ -20,6 +23,11 @@ from revolion.models.replies import Reply, Trouble, plain, read, retry_after, sa
 
 LARGEST = 8 << 20
 """Bytes of a reply; a longer one is cut off unread."""
+
+KEY = "REVOLION_API_KEY"
+"""The environment variable of a server's key, unless another one is named."""
+
+Result = TypeVar("Result")
 
 _PASSING = frozenset({408, 409, 425, 429})  # and all above 499
 _SAME_FOR_ALL = frozenset({401, 402, 403, 404, 405})  # and all below 400
@@ -55,7 +63,8 @@ class Server:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._url = _completions(endpoint.url)
+        self._root = _root(endpoint.url)
+        self._url = self._at("chat/completions")
         self.address = str(self._url.copy_with(query=None))  # a query may hold a key
         self._pace = _Pace(endpoint.requests_per_minute)
         self._stopped = threading.Event()
@@ -71,6 +80,10 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
         self._client.close()
 
     def stop(self) -> None:
@@ -83,18 +96,74 @@ class Server:
         Arguments: ``name`` of the question, from which its waits are drawn. Raises ModelError for
         what no question would survive (no such model, no permission), InterruptedRun once stopped.
         """
-        attempts = self._endpoint.retries + 1
-        trouble = Trouble("")
-        for attempt in range(attempts):
+        tries = 0
+
+        def once() -> Reply:
+            nonlocal tries
+            tries += 1
+            return self._try(body)
+
+        try:
+            return replace(self._patiently(once, name), attempts=tries)
+        except Trouble as trouble:
+            return Reply("failed", reason=trouble.reason, attempts=tries, worn_out=True)
+
+    def models(self) -> frozenset[str]:
+        """The names that the server answers to. Raises ModelError, InterruptedRun."""
+        content = self._command("GET", "models")
+        try:
+            return frozenset(str(one["id"]) for one in json.loads(content)["data"])
+        except (ValueError, RecursionError, LookupError, TypeError):
+            raise ModelError(
+                f"server {self._shown('models')}: the reply is no list of models; is the URL the"
+                " API's root?"
+            ) from None
+
+    def load_adapter(self, name: str, folder: str) -> None:
+        """Let the server answer to ``name`` with the LoRA adapter that it finds in ``folder``.
+
+        By vLLM's endpoint for it. Raises ModelError, InterruptedRun.
+        """
+        self._command("POST", "load_lora_adapter", {"lora_name": name, "lora_path": folder})
+
+    def unload_adapter(self, name: str) -> None:
+        """Let it forget an adapter. Raises ModelError, InterruptedRun."""
+        self._command("POST", "unload_lora_adapter", {"lora_name": name})
+
+    def _command(self, method: str, place: str, values: Mapping[str, str] | None = None) -> bytes:
+        """What the server says to something else than a question, which has to succeed."""
+        body = json.dumps(values).encode() if values else b""
+
+        def once() -> bytes:
+            status, headers, content = self._reply(method, self._at(place), body)
+            if 200 <= status < 300:
+                return content
+            raise self._refusal(status, headers, content, place)
+
+        try:
+            return self._patiently(once, place)
+        except Trouble as trouble:
+            raise ModelError(f"server {self._shown(place)}: {trouble.reason}") from None
+
+    def _patiently(self, once: Callable[[], Result], name: str) -> Result:
+        """What comes of something that is tried until it succeeds; the last Trouble if it never
+        does."""
+        for attempt in range(self._endpoint.retries + 1):
             if attempt:
                 self._rest(self._wait(attempt, name))
             self._rest(self._pace.turn())
             try:
-                return replace(self._try(body), attempts=attempt + 1)
+                return once()
             except Trouble as met:
                 trouble = met
                 self._pace.hold(met.after)
-        return Reply("failed", reason=trouble.reason, attempts=attempts, worn_out=True)
+        raise trouble
+
+    def _at(self, place: str) -> httpx2.URL:
+        return self._root.copy_with(path=f"{self._root.path.rstrip('/')}/{place}")
+
+    def _shown(self, place: str) -> str:
+        return str(self._at(place).copy_with(query=None))
 
     def _wait(self, attempt: int, name: str) -> float:
         longest = self._endpoint.first_wait * 2.0 ** (attempt - 1)
@@ -106,26 +175,43 @@ class Server:
             raise InterruptedRun("stopped before the server was asked again")
 
     def _try(self, body: bytes) -> Reply:
+        status, headers, content = self._reply("POST", self._url, body)
+        if 200 <= status < 300:
+            return read(content, self._plain)
+        if status in _SAME_FOR_ALL or status < 400:
+            raise self._refusal(status, headers, content, "chat/completions")
+        return Reply("failed", reason=self._problem(status, content))
+
+    def _reply(
+        self, method: str, url: httpx2.URL, body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and content. Raises Trouble for what a later try may not meet."""
         try:
-            status, headers, content = self._exchange(body)
+            status, headers, content = self._exchange(method, url, body)
         except httpx2.TimeoutException:
             raise Trouble(f"no reply within {self._endpoint.timeout:g} s") from None
         except httpx2.TransportError as error:
             raise Trouble(self._plain(f"{type(error).__name__}: {error}")) from None
-        if 200 <= status < 300:
-            return read(content, self._plain)
-        problem = f"HTTP {status}: {self._plain(said_in(content))}"
         if status in _PASSING or status >= 500:
-            raise Trouble(problem, retry_after(headers.get("retry-after")))
-        if status in _SAME_FOR_ALL or status < 400:
-            raise ModelError(f"server {self.address}: {problem}{_cure(status, headers)}")
-        return Reply("failed", reason=problem)
+            raise Trouble(self._problem(status, content), retry_after(headers.get("retry-after")))
+        return status, headers, content
 
-    def _exchange(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    def _problem(self, status: int, content: bytes) -> str:
+        return f"HTTP {status}: {self._plain(said_in(content))}"
+
+    def _refusal(
+        self, status: int, headers: Mapping[str, str], content: bytes, place: str
+    ) -> ModelError:
+        problem = self._problem(status, content)
+        return ModelError(f"server {self._shown(place)}: {problem}{_cure(status, headers)}")
+
+    def _exchange(
+        self, method: str, url: httpx2.URL, body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and at most `LARGEST` bytes; no server may drip for ever."""
         deadline = time.monotonic() + self._endpoint.timeout
         content = bytearray()
-        with self._client.stream("POST", self._url, content=body) as response:
+        with self._client.stream(method, url, content=body) as response:
             for chunk in response.iter_raw():
                 content += chunk
                 if len(content) > LARGEST:
@@ -162,7 +248,18 @@ class _Pace:
                 self._next = max(self._next, time.monotonic() + seconds)
 
 
-def _completions(text: str) -> httpx2.URL:
+def key_of(variable: str) -> str | None:
+    """A server's key out of the environment.
+
+    Raises SettingsError where one that was asked for by name is not there.
+    """
+    key = os.environ.get(variable)
+    if not key and variable != KEY:
+        raise SettingsError(f"the environment variable {variable} with the server's key is not set")
+    return key or None
+
+
+def _root(text: str) -> httpx2.URL:
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
@@ -176,7 +273,7 @@ def _completions(text: str) -> httpx2.URL:
         raise SettingsError(
             f"server '{text[:200]}': give the API's root, like http://localhost:8000/v1"
         )
-    return url.copy_with(path=url.path.rstrip("/") + "/chat/completions", fragment=None)
+    return url.copy_with(fragment=None)
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -196,5 +293,5 @@ def _cure(status: int, headers: Mapping[str, str]) -> str:
     if status == 404:
         return ". Is the URL the API's root (commonly ending in /v1), and is there such a model?"
     if status in (401, 403):
-        return ". Is the key in the environment variable that --key-env names?"
+        return ". Is the key in the environment variable that --key-env, or server.key_env, names?"
     return ""

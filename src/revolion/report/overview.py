@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -10,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from revolion.report.terminal import facts, number
+
+_MEASURES = {"encode": "images", "tune": "steps", "answer": "questions", "weigh": "questions"}
+_SHOWN = ("tune", "answer")  # of these a plan knows the work without looking further
 
 
 def converted(found: Mapping[str, Any]) -> list[Table]:
@@ -29,7 +32,7 @@ def converted(found: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
-def planned(found: Mapping[str, Any]) -> list[Table]:
+def planned(found: Mapping[str, Any]) -> list[Table | Text]:
     """Tables of what `surveying.forecast` found: the data sets, and the stages."""
     datasets = Table(title="data sets")
     columns = ("train", "evaluation", "turns", "tokens", "bytes")
@@ -38,7 +41,38 @@ def planned(found: Mapping[str, Any]) -> list[Table]:
         datasets.add_column(f"{column} (est.)" if column == "tokens" else column, justify="right")
     for name, sizes in found["datasets"].items():
         datasets.add_row(escape(name), *(number(sizes[column]) for column in columns))
-    return [datasets, stages(found["stages"])]
+    shown: list[Table | Text] = [datasets, stages(found["stages"])]
+    return [*shown, *_probed(found["probe"])] if "probe" in found else shown
+
+
+def _probed(found: Mapping[str, Any]) -> Iterator[Table | Text]:
+    """What a probe found: what is due by stage, and what it needs of the machine."""
+    if not found["stages"]:
+        yield Text("Nothing that could be probed is due.")
+        return
+    table = Table(title="what is due, in hours of one worker")
+    table.add_column("stage")
+    for name in ("units", "work", "tokens", "hours", "fastest", "slowest", "at most"):
+        table.add_column(name, justify="right")
+    for stage, row in found["stages"].items():
+        work = f"{row['work']:,} {_MEASURES[stage]}"
+        hours = [f"{row[name]:.2f}" for name in ("hours", "low", "high")]
+        most = f"{row['at_most']:.2f}" if "at_most" in row else ""
+        table.add_row(stage, number(row["units"]), work, number(row["tokens"]), *hours, most)
+    yield table
+    hours = found["hours"]
+    spread = f"{hours['low']:.2f} to {hours['high']:.2f}, at most {hours['at_most']:.2f}"
+    needed = {
+        f"hours with {max(1, found['workers'])} at work": f"{hours['hours']:.2f} ({spread})",
+        "memory of each, GB": f"{found['memory_bytes'] / 1e9:.2f}",
+        "disk, GB": f"{found['disk_bytes'] / 1e9:.2f}",
+    }
+    yield facts(needed, "what it needs")
+    yield Text(
+        f"By {found['steps']} steps or batches of each kind, in {found['seconds']:.0f} s. Answers"
+        " are taken to be as long as the responses that a model is tuned on; at most they are as"
+        " long as answering.max_new_tokens allows."
+    )
 
 
 def scored(found: Mapping[str, Any]) -> list[Table | Text]:
@@ -111,9 +145,8 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     table.add_column("stage")
     for column in ("units", "done", "work"):
         table.add_column(column, justify="right")
-    measures = {"tune": "steps", "answer": "questions"}
     for stage, counts in found.items():
-        work = f"{counts['work']:,} {measures[stage]}" if stage in measures else ""
+        work = f"{counts['work']:,} {_MEASURES[stage]}" if stage in _SHOWN else ""
         table.add_row(stage, number(counts["units"]), number(counts["done"]), work)
     return table
 

@@ -16,8 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from revolion.pipeline import Progress as StageProgress
-from revolion.pipeline import Watcher
+from revolion.scheduling import Progress as StageProgress
+from revolion.scheduling import Watcher
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import cast
 
-from revolion import asking
+from revolion.inquiring import Inquiry
 from revolion.models.replies import Reply
 from revolion.models.server import Server
 from revolion.samples import Question
@@ -35,7 +35,7 @@ class Meeting:
 def test_as_many_requests_are_under_way_as_asked_for() -> None:
     server = Meeting()
     questions = [Question("u", turn, "", (), None, (), "?", "!") for turn in range(30)]
-    work = asking._Work(cast(Server, server), lambda _: b"")
-    found = work.through(iter([("d", one) for one in questions]), 3, lambda: False)
+    inquiry = Inquiry(cast(Server, server), lambda _: b"")
+    found = inquiry.through(iter([("d", one) for one in questions]), 3, lambda: False)
     assert sorted(entry.turn for some in found for entry in some) == list(range(30))
     assert server.most == 3
