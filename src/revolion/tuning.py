@@ -28,7 +28,7 @@ def tune(job: Job) -> None:
 
     Raises ModelError, InterruptedRun (with a checkpoint kept in the unit's folder).
     """
-    samples, settings = _material(job)
+    samples, settings = material(job)
     seed = seed_of(job.study.seed, *job.unit.names)
     order = course(len(samples), settings.steps_for(len(samples)), settings.batch_size, seed)
     model = models.load(models.find(job.study.base, job.study.revision), job.study, settings)
@@ -51,7 +51,7 @@ def course(samples: int, steps: int, batch_size: int, seed: int) -> npt.NDArray[
     return np.concatenate(passes)[:length].astype(np.int64)
 
 
-def _material(job: Job) -> tuple[SampleTable, TuningSettings]:
+def material(job: Job) -> tuple[SampleTable, TuningSettings]:
     """The unit's samples and its tuning settings."""
     roots = job.image_roots()
     if "arm" not in job.unit.params:
