@@ -2,14 +2,14 @@
 
     python bench/study.py --times 3
     python bench/study.py --plain
-    python bench/study.py --plain --datasets 2
+    python bench/study.py --plain --datasets 2 --arms 1
 
 With `--plain` the same work is done by `plain.py`: the same tunings, the same questions to the same
 models, the same metrics. Both are timed from start to end, the start of every process counted,
 drawing of the data and installation not. Seconds of our stages are summed over units, whichever
 worker did them, and divided by the number of workers. `processor` are the processor seconds of all
-processes, which say more where others work on the machine. `--datasets` takes the first so many
-data sets of the demo, for both.
+processes, which say more where others work on the machine. `--datasets` and `--arms` take the first
+so many of the demo's, for both.
 """
 
 from __future__ import annotations
@@ -54,23 +54,25 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--datasets", type=int, help="default: all seven")
+    parser.add_argument("--arms", type=int, help="default: all four")
     parser.add_argument("--plain", action="store_true", help="time the plain script, too")
     parser.add_argument("--folder", type=Path, help="keep everything here; default: nowhere")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="revolion-bench-") as temporary:
         folder = given.folder or Path(temporary)
-        file = drawn(folder.resolve(), given.workers, given.datasets)
+        file = drawn(folder.resolve(), given.workers, given.datasets, given.arms)
         runs = [run(file, folder / f"run-{number}") for number in range(given.times)]
         show_runs(runs)
         if given.plain:
             compare(revolion.load(file), folder, runs[-1])
 
 
-def drawn(folder: Path, workers: int, datasets: int | None) -> Path:
-    """The demo's study file in the folder, of so many of its data sets."""
+def drawn(folder: Path, workers: int, datasets: int | None, arms: int | None) -> Path:
+    """The demo's study file in the folder, of so many of its data sets and arms."""
     file = demo.make(folder, workers=workers)
     study = yaml.safe_load(file.read_text())
     study["datasets"] = study["datasets"][:datasets]
+    study["verify"]["arms"] = study["verify"]["arms"][:arms]
     file.write_text(yaml.safe_dump(study))
     return file
 

@@ -50,6 +50,7 @@ FLOORS: dict[str, int] = {
     "overlap": 2,
     "refinement": 2,
     "images": 2,
+    "album": 3,
     "tables": 2,
     "studyfile": 2,
     "template": 2,

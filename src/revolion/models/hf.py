@@ -15,6 +15,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 from transformers.utils.import_utils import is_torchvision_available
 
+from revolion.album import Album
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.images import open_rgb
@@ -47,6 +48,7 @@ class HuggingFaceVLM(VLM):
         hush()
         self._folder = folder
         self._max_pixels = max_pixels
+        self._album = Album(max_pixels)
         self._features: Features | None = None
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
@@ -183,7 +185,7 @@ class HuggingFaceVLM(VLM):
     def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
         if self._features is not None:
             return [self._features.of(root, path) for path in paths]
-        return [open_rgb(Path(root), path, self._max_pixels) for path in paths]
+        return [self._album.open(root, path) for path in paths]
 
     def _encoded(
         self, texts: Sequence[str], images: Sequence[Sequence[Picture]]
