@@ -32,11 +32,11 @@ from revolion import grading, metrics, parts, plan, refined, refining, results
 from revolion.answering import ANSWERS
 from revolion.intake import IMAGE_SCHEMA, REJECT_SCHEMA, take_in
 from revolion.jobs import Job
-from revolion.plan import Unit
 from revolion.scoring import SCORES
 from revolion.settings import DatasetSettings, Study
 from revolion.store import Store
 from revolion.tables import SCHEMA
+from revolion.units import Model, Parts, Unit
 
 TEXT = (
     "the a of and in on two red small large man woman dog table window street is are standing"
@@ -132,13 +132,13 @@ class Scene:
         folder.mkdir(parents=True, exist_ok=True)
         return Job(unit, self.study, self.store, folder)
 
-    def parts(self) -> plan.Parts:
+    def parts(self) -> Parts:
         """What the split has left."""
         return parts.read_parts(self.study, self.store, self.split)
 
     def units(self) -> list[Unit]:
         """The grid and what follows from it."""
-        return plan.grid(self.study, self.parts(), plan.Model("base"))
+        return plan.grid(self.study, self.parts(), Model("base"))
 
     def take_in(self) -> None:
         """The tables of the data sets, made by columns; an image for each two samples."""

@@ -45,6 +45,7 @@ FLOORS: dict[str, int] = {
     "report.rows": 1,
     "demo.scenes": 1,
     # 2: contracts with their tables, arithmetic over records, one file's worth of reading
+    "units": 1,
     "plan": 2,
     "splits": 2,
     "overlap": 2,
@@ -125,6 +126,8 @@ FLOORS: dict[str, int] = {
     "shards": 3,
     "answering": 4,
     "weighing": 5,
+    "agreement": 3,
+    "cost": 6,
     "refining": 4,
     "refined": 7,
     # 5 to 8: each reads what the floor below has left

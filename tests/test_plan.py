@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from revolion.plan import Draw, Draws, Model, Part, Parts, Unit, arms, grid, intake, split
+from revolion.plan import arms, grid, intake, split
 from revolion.settings import Study
 from revolion.studyfile import parse
+from revolion.units import Draw, Draws, Model, Part, Parts, Unit
 
 
 def study(names: str = "abc", **sections: Any) -> Study:

@@ -238,3 +238,27 @@ def test_a_matrix_too_large_for_numbers_is_drawn_without() -> None:
     names = [str(number) for number in range(37)]
     shape = pixels(mq_heatmap(names, np.eye(37))).shape
     assert max(shape) < 3000
+
+
+def test_cost_and_agreement_of_sq_kinds_are_shown() -> None:
+    pair = {"first": "cross", "second": "home"}
+    found = SUMMARY | {
+        "costs": [
+            {"measure": "answers", "kinds": ["cross", "best"], "units": 12, "seconds": 1234.56}
+            | {"tokens": 98765}
+        ],
+        "agreement": [
+            {"dataset": "a", "spearman": 0.5, "overlap": 0.75, **pair},
+            {"dataset": "b", "spearman": None, "overlap": 0.25, **pair},
+        ],
+        "sampling": [
+            {"dataset": "a", "kind": "cross", "drawn": 1, "of": 2, "mean": 0.25, "error": None}
+        ],
+    }
+    page, shown = markdown(found), terminal(tables(found))
+    assert "| answers | cross, best | 12 | 1,234.6 | 98,765 |" in page
+    assert "| cross, home | 0.500 | 0.500 | 0.500 | 0.500 | 0.250 | 0.750 |" in page
+    assert "| a, cross | 1 | 2 | 0.2500 | unknown |" in page
+    for title in ("Cost of SQ", "Agreement of SQ kinds", "Sampled SQ"):
+        assert title in shown
+        assert title not in terminal(tables(SUMMARY))

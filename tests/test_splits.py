@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from revolion.errors import SettingsError
-from revolion.splits import assign, group_of, groups_of, image_groups, is_evaluation, split
+from revolion.splits import (
+    assign,
+    drawn,
+    folds,
+    group_of,
+    groups_of,
+    image_groups,
+    is_evaluation,
+    split,
+)
 
 Row = tuple[str, ...]
 """The images of one sample, by one-letter names."""
@@ -162,3 +171,44 @@ def test_a_data_set_with_one_side_only_is_refused() -> None:
 def test_importing_is_light() -> None:
     code = "import revolion.splits, sys; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=30), st.integers(2, 5), st.integers(0, 9))
+def test_folds_part_the_samples_and_keep_groups_whole(
+    sizes: list[int], count: int, seed: int
+) -> None:
+    rows = [
+        (f"{group}-{place}", f"g{group}")
+        for group, size in enumerate(sizes)
+        for place in range(size)
+    ]
+    frame = pl.DataFrame(rows, schema=["uid", "group"], orient="row")
+    if len(sizes) < count:
+        with pytest.raises(SettingsError, match="groups of images"):
+            folds(frame, count, seed=seed)
+        return
+    found = folds(frame, count, seed=seed)
+    assert sorted(uid for fold in found for uid in fold) == sorted(frame["uid"])
+    assert all(found), "no fold is empty"
+    home = {uid.split("-")[0]: number for number, fold in enumerate(found) for uid in fold}
+    assert all(
+        home[uid.split("-")[0]] == number for number, fold in enumerate(found) for uid in fold
+    )
+    assert found == folds(frame.reverse(), count, seed=seed)
+
+
+def test_folds_are_of_about_equal_size() -> None:
+    frame = pl.DataFrame(
+        {"uid": [f"{n:04}" for n in range(1000)], "group": [f"g{n // 3}" for n in range(1000)]}
+    )
+    assert all(abs(len(fold) - 250) <= 3 for fold in folds(frame, 4, seed=1))
+    assert folds(frame, 4, seed=1) != folds(frame, 4, seed=2)
+
+
+def test_a_drawn_share_stays_when_samples_come() -> None:
+    uids = [sha(str(number)) for number in range(1000)]
+    few = drawn(uids[:900], 0.3, seed=1)
+    assert len(few) == 270
+    more = drawn(uids, 0.3, seed=1)
+    assert len(set(few) & set(more)) > 240
+    assert drawn(uids[:1], 0.3, seed=1) == uids[:1]

@@ -29,7 +29,7 @@ def test_it_is_the_mean_gain_over_the_base(make_study: StudyMaker, tmp_path: Pat
     study = make_study(quality=BOTH, tuning={"steps": 4, "batch_size": 4})
     revolion.run(study, tmp_path / "run")
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood"]
+    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob"]
     (part,) = (tmp_path / "run").glob("split/all/*/brick-train.parquet")
     asked = [one for sample in from_table(pl.read_parquet(part), "") for one in sample.questions()]
     gains = []
@@ -58,7 +58,7 @@ def test_alone_it_needs_no_answers_to_train_parts(make_study: StudyMaker, tmp_pa
     assert not any(unit.startswith("answer/") and "-train" in unit for unit in units)
     assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * (1 + 2)
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns == ["uid", "dataset", "split", "likelihood"]
+    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob"]
     assert len(summary["dq"]) == 3
     selected = pl.read_parquet(tmp_path / "run/results/selection.parquet")
     kept = selected.filter("kept", split="train").group_by("dataset").agg(pl.col("sq").min())
@@ -82,7 +82,7 @@ def test_a_stopped_weighing_goes_on_where_it_was(
 ) -> None:
     study = make_study(quality=ALONE, answering={"batch_size": 1, "shard": 1})
     revolion.run(study, tmp_path / "whole")
-    weigh = FakeVLM.loglikelihood
+    weigh = FakeVLM.weigh
     seen: list[tuple[str, ...]] = []
 
     def stopping(self: FakeVLM, questions: Any, responses: Any) -> Any:
@@ -91,7 +91,7 @@ def test_a_stopped_weighing_goes_on_where_it_was(
             (tmp_path / "run" / "stop").touch()
         return weigh(self, questions, responses)
 
-    monkeypatch.setattr(FakeVLM, "loglikelihood", stopping)
+    monkeypatch.setattr(FakeVLM, "weigh", stopping)
     with pytest.raises(InterruptedRun):
         revolion.run(study, tmp_path / "run")
     revolion.run(study, tmp_path / "run")
@@ -102,14 +102,14 @@ def test_a_stopped_weighing_goes_on_where_it_was(
 def test_what_does_not_fit_into_memory_is_left_out_and_nothing_else(
     make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weigh = FakeVLM.loglikelihood
+    weigh = FakeVLM.weigh
 
     def small(self: FakeVLM, questions: list[Question], responses: Any) -> Any:
         if any("number 3" in one.instruction for one in questions):
             raise DeviceMemoryError("too large")
         return weigh(self, questions, responses)
 
-    monkeypatch.setattr(FakeVLM, "loglikelihood", small)
+    monkeypatch.setattr(FakeVLM, "weigh", small)
     study = make_study(quality=ALONE)
     revolion.run(study, tmp_path / "run")
     for file in (tmp_path / "run/weigh").rglob(LIKELIHOOD):

@@ -1,6 +1,6 @@
 """Three quarters of COCO's captions, for aligning the base; the study keeps to the rest.
 
-    python captions.py data/coco_captions/annotations.json captions.json
+python captions.py data/coco_captions/annotations.json captions.json
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ SHARE = 0.75
 
 
 def main() -> None:
-    """Write the samples whose image's name draws them."""
+    """Write the samples whose image's name draws them, with image paths as seen from the target."""
     source, target = map(Path, sys.argv[1:])
     rows = json.loads(source.read_text("utf-8"))
-    chosen = [row for row in rows if _draw(row["image"]) < SHARE]
+    images = (source.parent / "images").relative_to(target.parent)
+    chosen = [
+        row | {"image": str(images / row["image"])} for row in rows if _draw(row["image"]) < SHARE
+    ]
     target.write_text(json.dumps(chosen), "utf-8")
     print(f"{len(chosen)} of {len(rows)} captions: {target}")
 

@@ -19,6 +19,7 @@ from revolion.jobs import Job
 from revolion.overlap import SEEN
 from revolion.scoring import SCORES
 from revolion.tables import write_table
+from revolion.units import without
 from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
@@ -67,6 +68,8 @@ def grade(job: Job) -> None:
                 # One part at a time, for they are large, and of that what SQ is made of.
                 cells = _part(job, asked, side, ["uid", "turn", "mq"])
                 tables.append(_answered_sq(asked, cells, weights))
+                if "crossfit" in settings.measures:
+                    tables.append(_crossfit_sq(asked, cells))
             if "likelihood" in settings.measures:
                 tables.append(_weighed_sq(job, asked, side))
             sq.append(_sq_table(asked, side, tables))
@@ -74,12 +77,19 @@ def grade(job: Job) -> None:
 
 
 def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
-    """Each model's scores of one part, over the samples that all of them have answered."""
+    """Each model's scores of one part, over the samples that all of them have answered.
+
+    Those of a train part's home model, if there are any, are of the models of its other folds.
+    """
     tables = {}
     for model in job.study.names:
-        role = f"{model}/{asked}-{side}"
-        if role in job.unit.sources:
-            tables[model] = pl.read_parquet(job.source(role) / SCORES, columns=columns)
+        roles = [f"{model}/{asked}-{side}"]
+        if model == asked and side == "train":
+            folds = range(job.study.quality.folds)
+            roles = [f"{without(model, fold)}/{asked}-{side}" for fold in folds]
+        found = [job.source(role) / SCORES for role in roles if role in job.unit.sources]
+        if found:
+            tables[model] = pl.concat(pl.read_parquet(file, columns=columns) for file in found)
     return common(tables, asked, side)
 
 
@@ -154,7 +164,23 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
     base = cells.pop("").values("loglikelihood")
     values = np.stack([cells[model].values("loglikelihood") for model in others])
     uids = cells[others[0]].uids
-    return pl.DataFrame({"uid": uids, "likelihood": quality.sq_likelihood(values, base)})
+    kinds = {
+        "likelihood": quality.sq_likelihood(values, base),
+        "logprob": quality.sq_cross(values),
+    }
+    return pl.DataFrame({"uid": uids} | kinds)
+
+
+def _crossfit_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:
+    """The SQ kinds that count the home model in, of every sample of one part.
+
+    No answer is of a model that saw the sample: on a train part, the home model's come from the
+    models of the other folds.
+    """
+    home = cells[asked]
+    values = np.stack([cell.mq for cell in cells.values()])
+    kinds = {"crossfit": quality.sq_cross(values), "home": home.mq}
+    return pl.DataFrame({"uid": home.uids} | kinds)
 
 
 def _answered_sq(asked: str, cells: Mapping[str, Cell], dq: Mapping[str, float]) -> pl.DataFrame:

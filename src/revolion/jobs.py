@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from revolion.features import Features
-from revolion.plan import Unit
 from revolion.settings import Study
 from revolion.store import Store
+from revolion.units import Unit
 
 LOG = "log.jsonl"
 
@@ -31,15 +31,16 @@ class Job:
 
     def image_roots(self) -> dict[str, str]:
         """The image root of each data set that the unit reads samples of."""
-        return {name: str(folder) for name, folder in self._sources_of("images/").items()}
+        return {name: str(folder) for name, folder in self.sources_of("images/").items()}
 
     def features(self) -> Features | None:
         """What the encoder made of the unit's images, where that is kept."""
         roots = self.image_roots()
-        kept = self._sources_of("features/")
+        kept = self.sources_of("features/")
         return Features((roots[name], kept[name]) for name in kept) if kept else None
 
-    def _sources_of(self, kind: str) -> dict[str, Path]:
+    def sources_of(self, kind: str) -> dict[str, Path]:
+        """The inputs whose roles begin so, by the rest of their roles."""
         roles = {role: role.removeprefix(kind) for role in self.unit.sources}
         return {name: self.source(role) for role, name in roles.items() if name != role}
 

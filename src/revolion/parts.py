@@ -13,15 +13,14 @@ from revolion import intake, overlap, splits
 from revolion.digests import digest_of_names
 from revolion.formats.captions import Instructions
 from revolion.jobs import Job
-from revolion.plan import Part, Parts, Unit
 from revolion.relatives import relatives
 from revolion.settings import InstructionSettings, Study
 from revolion.store import Store
 from revolion.subtracting import Other
 from revolion.tables import write_table
 from revolion.taken import IMAGES, SAMPLES, images_root
+from revolion.units import ASKED, SIDES, Part, Parts, Unit, fold_of
 
-SIDES = ("train", "evaluation")
 PARTS = "parts.json"
 OVERLAP = "overlap.parquet"
 _NOTED = 1000  # images between lines of the log
@@ -95,9 +94,9 @@ def split(job: Job) -> None:
     parts = []
     for name, file in files.items():
         table = pl.read_parquet(file)  # whole, texts and all, so one at a time
-        for side in SIDES:
+        for side, uids in _members(job.study, sides[name]).items():
             # Sorted by content, so that a reordered source gives the same part.
-            part = table.filter(sides[name]["side"] == side).sort("uid")
+            part = table.filter(pl.col("uid").is_in(uids.implode())).sort("uid")
             write_table(part, job.folder / f"{name}-{side}.parquet")
             parts.append({"dataset": name, "side": side} | _facts(part))
     seen = _seen(job, pairs)
@@ -107,6 +106,23 @@ def split(job: Job) -> None:
             rows = seen.filter(pl.col("evaluated_on") == facts["dataset"])
             facts["seen"] = digest_of_names(chain.from_iterable(rows.iter_rows()))
     (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
+
+
+def _members(study: Study, sides: pl.DataFrame) -> dict[str, pl.Series]:
+    """The uids of each part of one data set: its sides, what is asked of `train`, its folds."""
+    members = {side: sides.filter(side=side)["uid"] for side in SIDES}
+    train, quality = sides.filter(side="train"), study.quality
+    asked = members["train"]
+    if quality.train_share is not None:
+        asked = pl.Series(splits.drawn(asked.to_list(), quality.train_share, seed=study.seed))
+        members[ASKED] = asked
+    if "crossfit" in quality.measures:
+        folds = splits.folds(train, quality.folds, seed=study.seed)
+        for number, fold in enumerate(map(pl.Series, folds)):
+            members[fold_of("train", number)] = fold
+            if ASKED in members:
+                members[fold_of(ASKED, number)] = fold.filter(fold.is_in(asked.implode()))
+    return members
 
 
 def _seen(job: Job, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -23,12 +23,12 @@ from revolion.errors import BackendError, InterruptedRun, RevolionError, Setting
 from revolion.jobs import Job
 from revolion.origin import source_digest
 from revolion.parts import read_parts
-from revolion.plan import Parts, Unit
 from revolion.refining import draws
 from revolion.resources import gpus
 from revolion.settings import Study
 from revolion.store import Store, explained
 from revolion.taken import content, stale
+from revolion.units import Model, Parts, Unit
 
 STAGES = {
     "intake": "revolion.parts:take_in",
@@ -151,12 +151,12 @@ def _split(study: Study, store: Store, intake: Sequence[Unit]) -> Unit:
     return plan.split(study, intake, contents)
 
 
-def _base(study: Study, *, download: bool = False) -> plan.Model:
+def _base(study: Study, *, download: bool = False) -> Model:
     found = models.find(study.base, study.revision, download=download)
-    return plan.Model(found.fingerprint(), found.encodes)
+    return Model(found.fingerprint(), found.encodes)
 
 
-def _arms(study: Study, store: Store, parts: Parts, base: plan.Model, refine: Unit) -> list[Unit]:
+def _arms(study: Study, store: Store, parts: Parts, base: Model, refine: Unit) -> list[Unit]:
     """The units of the verification, by the selection if there is one."""
     if not store.done(refine.key):
         return plan.arms(study, parts, base, refine, None)

@@ -12,27 +12,12 @@ split of what was taken in, then the grid over its parts, then the arms that the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from revolion.digests import digest
 from revolion.errors import SettingsError
 from revolion.settings import Section, Study, TuningSettings
-
-VERSIONS = {
-    "intake": 4,
-    "split": 4,
-    "encode": 1,
-    "tune": 3,
-    "answer": 3,
-    "score": 2,
-    "weigh": 1,
-    "grade": 4,
-    "refine": 2,
-    "verify": 2,
-}
-"""The version of each stage's code; raising one renews its units and what follows from them."""
+from revolion.units import ASKED, SIDES, Draw, Draws, Model, Part, Parts, Unit, fold_of, without
 
 _WITHOUT_EFFECT: Any = {
     "checkpoint_every": True,
@@ -40,90 +25,6 @@ _WITHOUT_EFFECT: Any = {
     "tuning": {"checkpoint_every": True},
 }
 """Settings of any section that say how often work is saved, in pydantic's form."""
-
-STAGES = tuple(VERSIONS)
-"""The stages in the order in which a study goes through them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One piece of work.
-
-    ``params`` is all that shapes the result besides the needs and stands in the key's digest;
-    ``sources`` says where inputs lie (paths in the store by role) and does not: equal content found
-    in another place is no reason to work again. ``work`` is its size in the stage's own measure
-    (steps for tuning, questions for answering, 1 else).
-    """
-
-    stage: str
-    names: tuple[str, ...]
-    params: Mapping[str, Any] = field(hash=False)
-    needs: tuple[str, ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict, hash=False)
-    work: int = 1
-    gpus: int = 0
-
-    @property
-    def key(self) -> str:
-        """The unit's name in the store."""
-        content = {
-            "version": VERSIONS[self.stage],
-            "names": self.names,
-            "params": self.params,
-            "needs": sorted(self.needs),
-        }
-        return "/".join((self.stage, *self.names, digest(content)))
-
-    @property
-    def title(self) -> str:
-        """The unit's name for people: stage and names without the digest."""
-        return " ".join((self.stage, *self.names))
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One side of one data set, as it lies in the store.
-
-    ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
-    is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
-    those of all its texts together; ``images`` is the folder that its image paths are below, given
-    absolutely or from the store's root; ``seen`` the digest of which samples of an evaluation part
-    have relatives in which train parts.
-    """
-
-    dataset: str
-    side: str
-    path: str
-    content: str
-    samples: int
-    turns: int
-    characters: int
-    images: str
-    seen: str = ""
-
-
-Parts = Mapping[tuple[str, str], Part]
-"""(data set, side) -> part, where side is `train` or `evaluation`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """What one tuning of an arm holds: the digest of its samples' names, and how many they are."""
-
-    content: str
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What a plan knows of a base: its fingerprint, and whether its encoder can be asked alone."""
-
-    fingerprint: str
-    encodes: bool = False
-
-
-Draws = Mapping[tuple[str, int], Draw]
-"""(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
@@ -170,6 +71,10 @@ def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -
     image changes and an intake's key does not tell.
     """
     params = {"split": _dump(study.split), "seed": study.seed, "contents": dict(contents)}
+    if "crossfit" in study.quality.measures:
+        params["folds"] = study.quality.folds
+    if study.quality.train_share is not None:
+        params["train_share"] = study.quality.train_share
     sources = {unit.names[0]: unit.key for unit in taken_in}
     return Unit("split", ("all",), params, tuple(sources.values()), sources)
 
@@ -226,7 +131,7 @@ class _Planner:
 
     def grid(self) -> Iterator[Unit]:
         """Tune on every data set; let each model answer and be scored on every data set."""
-        tunings = {name: self.tune(name) for name in self.study.names}
+        tunings = {name: self.tune(name, [self.parts[name, "train"]]) for name in self.study.names}
         yield from tunings.values()
         how = self.study.tuning
         for tuned_on, tuning in tunings.items():
@@ -234,16 +139,45 @@ class _Planner:
                 # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
                 others = () if asked == tuned_on else ("train",)
                 for side in ("evaluation", *(others if self.measured("answers") else ())):
-                    yield from self.answered_and_scored(tuning, how, (tuned_on,), asked, side)
+                    part = self.asked(asked, side)
+                    yield from self.answered_and_scored(tuning, how, tuned_on, part)
         if self.measured("likelihood"):
-            for part in self.parts.values():
+            yield from self.likelihoods(tunings)
+        if self.measured("crossfit"):
+            for name in self.study.names:
+                yield from self.crossfit(name)
+
+    def likelihoods(self, tunings: Mapping[str, Unit]) -> Iterator[Unit]:
+        """Let the base and each model weigh every part of the data sets it was not tuned on."""
+        for name in self.study.names:
+            for part in (self.asked(name, side) for side in SIDES):
                 yield self.weighed(None, (), part)
                 for tuned_on, tuning in tunings.items():
-                    if tuned_on != part.dataset:
+                    if tuned_on != name:
                         yield self.weighed(tuning, (tuned_on,), part)
+
+    def crossfit(self, name: str) -> Iterator[Unit]:
+        """Tune on all folds of a data set but one, for each of them, and let that one be asked."""
+        numbers = range(self.study.quality.folds)
+        for number in numbers:
+            rest = [
+                self.parts[name, fold_of("train", other)] for other in numbers if other != number
+            ]
+            tuning = self.tune(without(name, number), rest)
+            yield tuning
+            asked = self.asked(name, "train", number)
+            yield from self.answered_and_scored(
+                tuning, self.study.tuning, without(name, number), asked
+            )
 
     def measured(self, measure: str) -> bool:
         return measure in self.study.quality.measures
+
+    def asked(self, name: str, side: str, fold: int | None = None) -> Part:
+        """The part of a side, or of a fold of it, whose samples the models are asked."""
+        if side == "train" and self.study.quality.train_share is not None:
+            side = ASKED
+        return self.parts[name, side if fold is None else fold_of(side, fold)]
 
     def weighed(self, tuning: Unit | None, model: tuple[str, ...], part: Part) -> Unit:
         """How likely a model, or without a tuning the base, finds a part's responses."""
@@ -259,14 +193,15 @@ class _Planner:
         if tuning is not None:
             sources["tuned"] = tuning.key
             needs = (tuning.key, *needs)
-        names = (*model, f"{part.dataset}-{part.side}")
+        names = (*model, part.title)
         return Unit("weigh", names, params, needs, sources, part.turns, gpus=1)
 
     def encodings(self) -> list[Unit]:
         """What the encoder makes of each part's images, if a tuning leaves it alone."""
         tunings = (self.study.tuning, self.study.verify.tuning or self.study.tuning)
         kept = any(map(self.keeps, tunings))
-        return [self.encode(part) for part in self.parts.values()] if kept else []
+        parts = [self.parts[name, side] for name in self.study.names for side in SIDES]
+        return [self.encode(part) for part in parts] if kept else []
 
     def keeps(self, settings: TuningSettings) -> bool:
         return self.base.encodes and settings.leaves_encoder
@@ -274,37 +209,38 @@ class _Planner:
     def encode(self, part: Part) -> Unit:
         params = {"model": self.model, "content": part.content}
         sources = {"part": part.path, f"images/{part.dataset}": part.images}
-        names = (f"{part.dataset}-{part.side}",)
-        return Unit("encode", names, params, (), sources, part.samples, gpus=1)
+        return Unit("encode", (part.title,), params, (), sources, part.samples, gpus=1)
 
     def shown(self, parts: Sequence[Part], settings: TuningSettings) -> dict[str, str]:
         """The sources of the parts' images: where they lie, and their features if kept."""
         sources = {f"images/{part.dataset}": part.images for part in parts}
         if self.keeps(settings):
-            sources |= {f"features/{part.dataset}": self.encode(part).key for part in parts}
+            wholes = {part.dataset: self.parts[part.dataset, part.whole] for part in parts}
+            sources |= {f"features/{name}": self.encode(part).key for name, part in wholes.items()}
         return sources
 
     def needed(self, sources: Mapping[str, str]) -> tuple[str, ...]:
         """The keys of the features among a unit's sources."""
         return tuple(key for role, key in sources.items() if role.startswith("features/"))
 
-    def tune(self, name: str) -> Unit:
-        part = self.parts[name, "train"]
+    def tune(self, name: str, parts: Sequence[Part]) -> Unit:
+        """The model of a name, tuned on parts of one data set."""
         settings = self.study.tuning
+        contents = [part.content for part in parts]
         params = {
             "model": self.model,
             "tuning": _dump(settings),
-            "content": part.content,
+            "content": contents[0] if len(contents) == 1 else contents,
         }
-        sources = {"train": part.path} | self.shown([part], settings)
-        work, needs = settings.steps_for(part.samples), self.needed(sources)
-        return Unit("tune", (name,), params, needs, sources, work, gpus=1)
+        sources = {f"train/{part.dataset}-{part.side}": part.path for part in parts}
+        sources |= self.shown(parts, settings)
+        work = settings.steps_for(sum(part.samples for part in parts))
+        return Unit("tune", (name,), params, self.needed(sources), sources, work, gpus=1)
 
     def answered_and_scored(
-        self, tuning: Unit, how: TuningSettings, model: tuple[str, ...], asked: str, side: str
+        self, tuning: Unit, how: TuningSettings, model: str, part: Part
     ) -> Iterator[Unit]:
-        part = self.parts[asked, side]
-        names = (*model, f"{asked}-{side}")
+        names = (model, part.title)
         params = {
             "model": self.model,
             "adaptation": how.adaptation(),
@@ -365,16 +301,17 @@ class _Planner:
             # What was drawn, not by which selection: one that draws the same renews nothing.
             "drawn": draw.content,
         }
-        sources = {name: part.path for name, part in trained.items()}
+        sources = {f"train/{name}": part.path for name, part in trained.items()}
         sources |= self.shown([*trained.values()], budget)
         if arm != "full":
             sources["refine"] = refine.key
-        names = (f"arm-{arm}-{seed}",)
+        name = f"arm-{arm}-{seed}"
         needs, work = self.needed(sources), budget.steps_for(draw.samples)
-        tuning = Unit("tune", names, params, needs, sources, work, gpus=1)
+        tuning = Unit("tune", (name,), params, needs, sources, work, gpus=1)
         yield tuning
         for asked in self.study.names:
-            yield from self.answered_and_scored(tuning, budget, names, asked, "evaluation")
+            part = self.parts[asked, "evaluation"]
+            yield from self.answered_and_scored(tuning, budget, name, part)
 
     def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}

@@ -12,10 +12,10 @@ import polars as pl
 
 from revolion import formats
 from revolion.formats.carrying import carried
-from revolion.plan import Part, Parts
 from revolion.samples import Sample
 from revolion.settings import Study
 from revolion.tables import from_table
+from revolion.units import Part, Parts
 
 FILES = {"train": "train.json", "evaluation": "evaluation.json"}
 """Side -> the file that its kept samples are written to."""

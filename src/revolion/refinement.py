@@ -72,7 +72,7 @@ def select(
     """
     rule = rule or Rule()
     sizes = {name: len(values) for name, values in sq.items()}
-    limits = {name: _share(rule.keep, size) for name, size in sizes.items()}
+    limits = {name: share_of(rule.keep, size) for name, size in sizes.items()}
     if rule.budget is not None:
         parts = share_out(rule.budget, sizes)
         limits = {name: min(limits[name], parts[name]) for name in limits}
@@ -162,7 +162,8 @@ ARMS: Mapping[str, Callable[[pl.DataFrame, int], list[str]]] = MappingProxyType(
 """The arms by name, each from one data set's rows, best first, and a seed."""
 
 
-def _share(keep: float, size: int) -> int:
+def share_of(keep: float, size: int) -> int:
+    """How many of ``size`` samples a share in (0, 1] keeps: rounded half up, at least one."""
     # In decimal fractions: 0.145 of 100 is 14.5 and rounds up, which floats would get wrong.
     return max(1, int(Fraction(str(keep)) * size + Fraction(1, 2)))
 

@@ -10,9 +10,9 @@ import polars as pl
 from revolion import refinement
 from revolion.digests import digest_of_names, seed_of
 from revolion.jobs import Job
-from revolion.plan import Draw, Draws
 from revolion.settings import RefineSettings, Study
 from revolion.tables import write_table
+from revolion.units import Draw, Draws
 
 SELECTION = "selection.parquet"
 

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from revolion import metrics, plan
+from revolion.agreement import agreements, sampled
 from revolion.answering import ANSWERS
+from revolion.cost import costs
 from revolion.digests import digest
 from revolion.parts import OVERLAP
-from revolion.plan import Parts, Unit
 from revolion.refined import FILES, image_root, write_refined
 from revolion.refining import SELECTION
 from revolion.report.markdown import markdown
@@ -26,6 +27,7 @@ from revolion.store import Store, explained, opened_atomically, write_atomically
 from revolion.tables import sink_table
 from revolion.taken import counts
 from revolion.tuning import TRAINABLE
+from revolion.units import Parts, Unit
 from revolion.verification import VERIFICATION, compared
 
 LOG = "log.txt"
@@ -105,7 +107,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
     grid = pl.read_parquet(folder / "mq.parquet")
     cells = {(row["tuned_on"], row["evaluated_on"]): row["mq"] for row in grid.to_dicts()}
     dq = pl.read_parquet(folder / "dq.parquet").to_dicts()
-    arms = study.verify.arms
+    sq, arms = pl.read_parquet(folder / "sq.parquet"), study.verify.arms
     return {
         "name": study.name,
         "datasets": names,
@@ -115,6 +117,9 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
         "unseen": grid.select(_UNSEEN).to_dicts(),
+        "costs": costs(study, store, units),
+        "agreement": agreements(sq, study.refine.keep),
+        "sampling": _sampling(study, sq, parts) if study.quality.train_share else None,
         "licences": _licences(study),
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(store.root, parts)),
@@ -123,6 +128,18 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
     }
+
+
+def _sampling(study: Study, sq: pl.DataFrame, parts: Parts) -> list[dict[str, Any]]:
+    """The mean SQ of each whole train part as far as a drawn share of it tells, by kind."""
+    rows = []
+    for name in study.names:
+        drawn, of = sq.filter(dataset=name, split="train"), parts[name, "train"].samples
+        for kind in study.quality.kinds:
+            mean, error = sampled(drawn[kind], of)
+            found = {"dataset": name, "kind": kind, "drawn": drawn.height, "of": of}
+            rows.append(found | {"mean": mean, "error": error})
+    return rows
 
 
 def signature(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:

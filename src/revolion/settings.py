@@ -8,7 +8,9 @@ hour. What a setting means stands in its description; editors (through the JSON 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +19,16 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arm = Literal["full", "refined", "random", "bottom"]
+Measure = Literal["answers", "likelihood", "crossfit"]
+
+SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
+    {
+        "answers": ("cross", "weighted", "best"),
+        "likelihood": ("likelihood", "logprob"),
+        "crossfit": ("crossfit", "home"),
+    }
+)
+"""The SQ kinds that each measure gives."""
 
 
 class Section(BaseModel):
@@ -185,26 +197,35 @@ class QualitySettings(Section):
         "mean", description="plain, or relative to the home set"
     )
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
-    sq: Literal["cross", "weighted", "best", "likelihood"] = Field(
+    sq: Literal["cross", "weighted", "best", "likelihood", "logprob", "crossfit", "home"] = Field(
         "cross", description="the score that selects"
     )
-    measures: tuple[Literal["answers", "likelihood"], ...] = Field(
-        ("answers",), description="what SQ is made of: answers, likelihood (no decoding), or both"
+    measures: tuple[Measure, ...] = Field(
+        ("answers",),
+        description="what SQ is made of: answers of other data sets' models; likelihood (no"
+        " decoding); crossfit, answers of home models that did not see the sample",
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(
+        2, description="crossfit: parts of a train part, each answered by a model of the others"
+    )
+    train_share: Share | None = Field(
+        None, description="only a random share of each train part gets SQ; default: all of it"
     )
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The SQ kinds that the measures give."""
-        kinds = {"answers": ("cross", "weighted", "best"), "likelihood": ("likelihood",)}
-        return tuple(kind for measure in self.measures for kind in kinds[measure])
+        return tuple(kind for measure in self.measures for kind in SQ_OF[measure])
 
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:
         if self.sq not in self.kinds:
-            wanted = "likelihood" if self.sq == "likelihood" else "answers"
+            wanted = next(measure for measure, kinds in SQ_OF.items() if self.sq in kinds)
             raise ValueError(f"sq '{self.sq}' is made of '{wanted}': add it to measures")
         if len(set(self.measures)) != len(self.measures):
             raise ValueError("a measure is listed twice")
+        if "crossfit" in self.measures and "answers" not in self.measures:
+            raise ValueError("crossfit adds a model to those of answers: add 'answers' to measures")
         return self
 
 

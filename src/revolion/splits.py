@@ -141,6 +141,41 @@ def split(
     return sides
 
 
+def folds(table: pl.DataFrame, count: int, *, seed: int) -> list[list[str]]:
+    """A train part cut into folds of about equal size, images that belong together in one.
+
+    Arguments: ``table`` with the columns ``uid`` and ``group``, as `assign` gives them; ``count``
+    at least 2. Groups are laid in an order drawn from the seed and their names, and the row is cut
+    into stretches. Returns the uids of each fold, sorted.
+
+    Raises SettingsError where there are fewer groups than folds.
+    """
+    sizes = dict(table.group_by("group").len().iter_rows())
+    if len(sizes) < count:
+        raise SettingsError(
+            f"crossfit cuts a train part into {count} folds, and images that belong together stay"
+            f" in one; found {len(sizes)} groups of images. Lower quality.folds, add samples, or"
+            " leave crossfit out of quality.measures"
+        )
+    order = sorted(sizes, key=lambda group: (uniform("fold", seed, group), group))
+    fold, last, before = {}, 0, 0
+    for place, group in enumerate(order):
+        # Cut by samples; but no fold is passed over, and the last groups suffice for those left.
+        wanted = before * count // len(table)
+        last = max(min(wanted, last + 1), place + count - len(order))
+        fold[group], before = last, before + sizes[group]
+    members: list[list[str]] = [[] for _ in range(count)]
+    for uid, group in sorted(table["uid", "group"].iter_rows()):
+        members[fold[group]].append(uid)
+    return members
+
+
+def drawn(uids: Iterable[str], share: float, *, seed: int) -> list[str]:
+    """A simple random sample without replacement: ``share`` of them, at least one; sorted."""
+    order = sorted(uids, key=lambda uid: (uniform("asked", seed, uid), uid))
+    return sorted(order[: max(1, round(share * len(order)))])
+
+
 def _cap(sides: list[Side], side: Side, most: int | None, uids: Sequence[str], seed: int) -> None:
     if most is None:
         return

@@ -12,10 +12,10 @@ from revolion import models, pipeline
 from revolion.backends import connect
 from revolion.errors import RevolionError
 from revolion.pipeline import Watcher
-from revolion.plan import Part, Parts, Unit
 from revolion.results import stamp
 from revolion.settings import Study
 from revolion.store import Store
+from revolion.units import Part, Parts, Unit
 
 _SAMPLED = 200  # texts per part that token counts are estimated from
 

@@ -54,12 +54,10 @@ def course(samples: int, steps: int, batch_size: int, seed: int) -> npt.NDArray[
 def material(job: Job) -> tuple[SampleTable, TuningSettings]:
     """The unit's samples and its tuning settings."""
     roots = job.image_roots()
+    merged = pl.concat(map(pl.read_parquet, job.sources_of("train/").values()))
     if "arm" not in job.unit.params:
-        frame = pl.read_parquet(job.source("train"))
-        return SampleTable(frame, roots), job.study.tuning
-    names = job.study.names
-    merged = pl.concat([pl.read_parquet(job.source(name)) for name in names])
-    settings = arm_tuning(job.study, merged.height)
+        return SampleTable(merged, roots), job.study.tuning
+    names, settings = job.study.names, arm_tuning(job.study, merged.height)
     arm, seed = job.unit.params["arm"], job.unit.params["arm_seed"]
     if arm != "full":
         selection = pl.read_parquet(job.source("refine") / SELECTION)

@@ -7,20 +7,27 @@ models' are compared with.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import polars as pl
 
 from revolion.answering import fitting, in_batches, model_and_questions
 from revolion.errors import InterruptedRun
 from revolion.jobs import Job
+from revolion.models import Weight
 from revolion.resources import peak_memory
 from revolion.samples import Question
 from revolion.shards import Shards
 
 LIKELIHOOD = "likelihood.parquet"
-SCHEMA = {"uid": pl.String, "turn": pl.UInt32, "loglikelihood": pl.Float64}
-"""`loglikelihood` is the mean over the response's tokens, in nats, at most 0; null for a question
-that does not fit into memory."""
+SCHEMA = {
+    "uid": pl.String,
+    "turn": pl.UInt32,
+    "loglikelihood": pl.Float64,
+    "prompt_tokens": pl.UInt32,
+    "tokens": pl.UInt32,
+}
+"""What `Weight` says of each question; null for one that does not fit into memory."""
 
 
 def weigh(job: Job) -> None:
@@ -32,9 +39,8 @@ def weigh(job: Job) -> None:
     model, questions = model_and_questions(job)
     shards = Shards(job.folder, SCHEMA)
 
-    def likelihoods(batch: Sequence[Question]) -> Sequence[float]:
-        found: list[float] = model.loglikelihood(batch, [one.response for one in batch]).tolist()
-        return found
+    def weights(batch: Sequence[Question]) -> Sequence[Weight]:
+        return model.weigh(batch, [one.response for one in batch])
 
     due = shards.due(in_batches(model, questions, settings.batch_size))
     left = sum(map(len, due))
@@ -44,9 +50,9 @@ def weigh(job: Job) -> None:
         some = due[start : start + settings.shard]
         shards.save(
             [
-                {"uid": one.uid, "turn": one.turn, "loglikelihood": value}
+                {"uid": one.uid, "turn": one.turn} | (asdict(weight) if weight else {})
                 for batch in some
-                for one, value in zip(batch, fitting(batch, likelihoods, job.log), strict=True)
+                for one, weight in zip(batch, fitting(batch, weights, job.log), strict=True)
             ]
         )
         left -= sum(map(len, some))

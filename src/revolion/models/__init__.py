@@ -45,6 +45,19 @@ class Answer:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How likely a model finds a response.
+
+    ``loglikelihood`` is the mean over the response's tokens, its end mark among them, in nats, at
+    most 0; ``prompt_tokens`` and ``tokens`` count what was read before it and the response.
+    """
+
+    loglikelihood: float
+    prompt_tokens: int
+    tokens: int
+
+
 class VLM(ABC):
     """A vision-language model that can be tuned, asked and given tuned weights."""
 
@@ -95,10 +108,14 @@ class VLM(ABC):
         """Answer the questions as one batch. Raises DeviceMemoryError where it does not fit."""
 
     @abstractmethod
+    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
+        """How likely the model finds each response. Raises DeviceMemoryError as `answer`."""
+
     def loglikelihood(
         self, questions: Sequence[Question], responses: Sequence[str]
     ) -> npt.NDArray[np.float64]:
-        """Mean log-likelihood per token of each response: float64[n], in nats, at most 0."""
+        """What `weigh` finds without its counts: float64[n], in nats per token, at most 0."""
+        return np.array([one.loglikelihood for one in self.weigh(questions, responses)])
 
     @abstractmethod
     def save_tuned(self, folder: Path) -> None:
@@ -241,4 +258,4 @@ def _from_hub(name: str, revision: str | None, download: bool) -> Base:
     return Base("hf", folder)
 
 
-__all__ = ["MODELS", "VLM", "Answer", "Base", "Log", "find", "load"]
+__all__ = ["MODELS", "VLM", "Answer", "Base", "Log", "Weight", "find", "load"]

@@ -8,6 +8,7 @@ sets that ask alike answer each other well. Use it with `base: fake`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from revolion.digests import uniform
 from revolion.errors import InterruptedRun, ModelError
 from revolion.features import Features
-from revolion.models import VLM, Answer, Log
+from revolion.models import VLM, Answer, Log, Weight
 from revolion.samples import Question, Sample
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
@@ -83,14 +84,13 @@ class FakeVLM(VLM):
             answers.append(Answer(" ".join(kept), length, len(kept), len(kept) == len(words)))
         return answers
 
-    def loglikelihood(
-        self, questions: Sequence[Question], responses: Sequence[str]
-    ) -> npt.NDArray[np.float64]:
-        alike = [
-            _similarity(_words(self._recall(question.instruction)), _words(response))
-            for question, response in zip(questions, responses, strict=True)
-        ]
-        return np.log(0.01 + 0.98 * np.array(alike, np.float64))
+    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
+        weights = []
+        for question, response in zip(questions, responses, strict=True):
+            alike = _similarity(_words(self._recall(question.instruction)), _words(response))
+            counts = len(_words(question.instruction)), len(response.split())
+            weights.append(Weight(math.log(0.01 + 0.98 * alike), *counts))
+        return weights
 
     def save_tuned(self, folder: Path) -> None:
         text = json.dumps(self._memory, sort_keys=True).encode()

@@ -19,7 +19,7 @@ from revolion.album import Album
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.images import open_rgb
-from revolion.models import VLM, Answer, Log, bridge
+from revolion.models import VLM, Answer, Log, Weight, bridge
 from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
@@ -138,9 +138,7 @@ class HuggingFaceVLM(VLM):
             for ids, length in zip(output[:, width:].tolist(), lengths, strict=True)
         ]
 
-    def loglikelihood(
-        self, questions: Sequence[Question], responses: Sequence[str]
-    ) -> npt.NDArray[np.float64]:
+    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
         samples = [
             _as_sample(question, response)
             for question, response in zip(questions, responses, strict=True)
@@ -149,7 +147,13 @@ class HuggingFaceVLM(VLM):
         with _memory_errors(), self._inference():
             labels = tensors.pop("labels").to(self._device)
             logits = self._model(**self._moved(tensors)).logits
-            return _mean_log_probability(logits, labels).cpu().numpy()
+            means = _mean_log_probability(logits, labels).tolist()
+        said = (labels[:, 1:] != IGNORED).sum(dim=1).tolist()
+        read = tensors["attention_mask"].sum(dim=1).tolist()
+        return [
+            Weight(mean, whole - tokens, tokens)
+            for mean, whole, tokens in zip(means, read, said, strict=True)
+        ]
 
     def save_tuned(self, folder: Path) -> None:
         save_parameters(self._trainable, folder)

@@ -164,6 +164,7 @@ class _Watcher(TrainerCallback):
                 "loss": logs["loss"],
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": logs.get("grad_norm"),
+                "tokens": self._counter.tokens,
                 "tokens_per_second": round(self._counter.tokens / max(now - self._since, 1e-9), 1),
                 "peak_memory_bytes": peak_memory(),
             }

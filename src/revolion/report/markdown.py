@@ -8,10 +8,13 @@ from typing import Any
 
 from revolion.report.rows import (
     Rows,
+    agreement_rows,
+    cost_rows,
     count_rows,
     dq_rows,
     mq_rows,
     overlap_rows,
+    sampling_rows,
     second_rows,
     signature_lines,
     unseen_rows,
@@ -29,14 +32,25 @@ def markdown(
     Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
     evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
     {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
-    ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}] and
-    ``unseen`` [{tuned_on, evaluated_on, ...}]; the pictures' paths as seen from the page.
+    ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}],
+    ``unseen`` [{tuned_on, evaluated_on, ...}], ``costs`` [{measure, ...}], ``agreement``
+    [{dataset, first, second, ...}] and ``sampling`` [{dataset, kind, ...}]; the pictures' paths as
+    seen from the page.
     Names are escaped. Raises KeyError if a key is missing.
     """
     sections = [f"# {escape(summary.get('name') or 'Study')}"]
     sections.append(_section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
     sections.append(_section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
-    others = (verification_rows, count_rows, overlap_rows, unseen_rows, second_rows)
+    others = (
+        verification_rows,
+        agreement_rows,
+        cost_rows,
+        sampling_rows,
+        count_rows,
+        overlap_rows,
+        unseen_rows,
+        second_rows,
+    )
     for rows in (make(summary) for make in others):
         if rows is not None:
             sections.append(_section(rows))

@@ -6,7 +6,7 @@ Kept in one place so that both show the same numbers, rounded the same way.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,75 @@ def unseen_rows(summary: Summary) -> Rows | None:
     note = "Unseen: no relative of an image, nor the conversation, is in the part tuned on."
     header = ("tuned on -> evaluated on", "samples", "unseen", "MQ", "MQ unseen")
     return Rows("MQ on unseen samples", header, body, note) if body else None
+
+
+def cost_rows(summary: Summary) -> Rows | None:
+    """What each measure of SQ has cost; None where the summary does not say."""
+    costs = summary.get("costs")
+    if not costs:
+        return None
+    body = tuple(
+        (
+            cost["measure"],
+            ", ".join(cost["kinds"]),
+            f"{cost['units']:,}",
+            f"{cost['seconds']:,.1f}",
+            f"{cost['tokens']:,}",
+        )
+        for cost in costs
+    )
+    note = (
+        "Beside the grid's tunings, which all share; crossfit comes on top of answers. Tokens are"
+        " those read and written."
+    )
+    return Rows("Cost of SQ", ("measure", "SQ kinds", "units", "seconds", "tokens"), body, note)
+
+
+def agreement_rows(summary: Summary) -> Rows | None:
+    """How far each two SQ kinds agree; None where there are no two."""
+    pairs: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in summary.get("agreement", ()):
+        pairs.setdefault((row["first"], row["second"]), []).append(row)
+    body = tuple(
+        (f"{first}, {second}", *_range(rows, "spearman"), *_range(rows, "overlap"))
+        for (first, second), rows in pairs.items()
+    )
+    note = (
+        "On train samples, within each data set: Spearman's rank correlation, and the share of the"
+        " kept that both would keep. Mean, lowest and highest over data sets."
+    )
+    header = ("SQ kinds", "Spearman", "lowest", "highest", "both keep", "lowest", "highest")
+    return Rows("Agreement of SQ kinds", header, body, note) if body else None
+
+
+def _range(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[str, str, str]:
+    """Mean, lowest and highest of what is known; empty where nothing is."""
+    values = [row[name] for row in rows if row[name] is not None]
+    if not values:
+        return "", "", ""
+    return f"{statistics.fmean(values):.3f}", f"{min(values):.3f}", f"{max(values):.3f}"
+
+
+def sampling_rows(summary: Summary) -> Rows | None:
+    """The mean SQ of each train part, of which a share was drawn; None where all of it has SQ."""
+    found = summary.get("sampling")
+    if not found:
+        return None
+    body = tuple(
+        (
+            f"{row['dataset']}, {row['kind']}",
+            f"{row['drawn']:,}",
+            f"{row['of']:,}",
+            f"{row['mean']:.4f}",
+            "unknown" if row["error"] is None else f"{row['error']:.4f}",
+        )
+        for row in found
+    )
+    note = (
+        "SQ of a random share of the train samples; the standard error is of their mean as that of"
+        " all. Only drawn samples can be kept."
+    )
+    return Rows("Sampled SQ", ("data set, SQ", "drawn", "of", "mean", "± error"), body, note)
 
 
 def second_rows(summary: Summary) -> Rows:

@@ -12,9 +12,12 @@ from rich.text import Text
 
 from revolion.report.rows import (
     Rows,
+    agreement_rows,
+    cost_rows,
     dq_rows,
     mq_rows,
     overlap_rows,
+    sampling_rows,
     second_rows,
     unseen_rows,
     verification_rows,
@@ -25,7 +28,7 @@ _COLUMNS = 8
 
 
 def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
-    """MQ, DQ, the verification if there was one, what is shared if anything, and the seconds.
+    """All that a study found: quality, verification, what SQ cost, what is shared, and the seconds.
 
     Arguments: ``summary`` as `revolion.report.markdown.markdown` takes it. A matrix of many data
     sets comes in several tables of some columns each. Raises KeyError if a key is missing.
@@ -35,6 +38,9 @@ def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
         mq_rows(summary),
         dq_rows(summary),
         verification_rows(summary),
+        agreement_rows(summary),
+        cost_rows(summary),
+        sampling_rows(summary),
         shared if shared and shared.body else None,
         unseen_rows(summary),
         second_rows(summary),
