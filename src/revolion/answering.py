@@ -10,9 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from revolion import models
@@ -38,6 +40,7 @@ SCHEMA = {
 }
 """`status` is `ok`, `cut` (the limit on new tokens ended it) or `out_of_memory` (no answer)."""
 
+Lengths = npt.NDArray[np.int64]
 Row = dict[str, str | int | None]
 Item = TypeVar("Item")
 
@@ -68,7 +71,7 @@ def answer(job: Job) -> None:
     """
     settings = job.study.answering
     model, questions = model_and_questions(job)
-    batches = in_batches(model, questions, settings.batch_size)
+    batches = to_answer(model, questions, settings)
     shards = Shards(job.folder, SCHEMA)
     due = shards.due(batches)
     left = sum(map(len, due))
@@ -92,6 +95,22 @@ def model_and_questions(job: Job) -> tuple[VLM, list[Question]]:
     return model, list(chain.from_iterable(sample.questions() for sample in samples))
 
 
+def to_answer(
+    model: VLM, questions: Sequence[Question], settings: AnsweringSettings
+) -> list[Sequence[Question]]:
+    """The questions as batches of `batch_size`, or of `batch_tokens` where that is given."""
+    if settings.batch_tokens is None:
+        return in_batches(model, questions, settings.batch_size)
+    lengths = model.prompt_tokens(questions, shown=True)
+    places = _order(lengths, questions)
+    sizes = packed(lengths[places] + settings.max_new_tokens, settings.batch_tokens)
+    ends = accumulate(sizes)
+    return [
+        [questions[place] for place in places[end - size : end]]
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
 def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
     """The questions as batches whose make-up depends on nothing but the questions."""
     return _cut(arranged(model, questions), size)
@@ -99,9 +118,27 @@ def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Seq
 
 def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
     """The questions by prompt length in tokens, ties by uid and turn."""
-    lengths = model.prompt_tokens(questions)
+    return [questions[place] for place in _order(model.prompt_tokens(questions), questions)]
+
+
+def _order(lengths: Lengths, questions: Sequence[Question]) -> list[int]:
     keys = [(int(n), q.uid, q.turn) for n, q in zip(lengths, questions, strict=True)]
-    return [questions[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def packed(lengths: Lengths, tokens: int) -> list[int]:
+    """How many of a sequence go into each batch, so that none takes more than so many tokens.
+
+    Arguments: ``lengths`` int64[n], ascending: of a batch each row is padded to its last. What is
+    longer than ``tokens`` stands alone.
+    """
+    sizes: list[int] = []
+    for length in lengths.tolist():
+        if sizes and (sizes[-1] + 1) * length <= tokens:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return sizes
 
 
 def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
@@ -176,4 +213,6 @@ __all__ = [
     "fitting",
     "in_batches",
     "model_and_questions",
+    "packed",
+    "to_answer",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from revolion import models, pipeline
-from revolion.answering import answer_batch, in_batches
+from revolion.answering import answer_batch, to_answer
 from revolion.errors import InterruptedRun, ModelError, RevolionError, SettingsError
 from revolion.evaluations import Evaluation
 from revolion.ledger import Entry, Ledger
@@ -64,13 +64,15 @@ class Local(Candidate):
 
     def identity(self, evaluation: Evaluation) -> dict[str, Any]:
         compute = self._study(evaluation).compute
+        answering = evaluation.study.answering
         return {
             "kind": "tuned" if self.tuned else "checkpoint",
             "name": self.name,
             "fingerprint": self._found().fingerprint(),
             "unit": self.unit,
             "compute": f"{compute.device};{compute.dtype};{compute.attention}",
-            "batch_size": evaluation.study.answering.batch_size,
+            "batch_size": answering.batch_size,
+            **({"batch_tokens": answering.batch_tokens} if answering.batch_tokens else {}),
         }
 
     def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
@@ -80,7 +82,7 @@ class Local(Candidate):
         for dataset in evaluation.tables:
             questions = list(evaluation.questions(dataset))
             # Of all questions, answered or not: what a batch is made of shows in its answers.
-            for batch in in_batches(model, questions, study.answering.batch_size):
+            for batch in to_answer(model, questions, study.answering):
                 if all(ledger.answered((dataset, one.uid, one.turn)) for one in batch):
                     continue
                 if stop():

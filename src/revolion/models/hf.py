@@ -50,6 +50,7 @@ class HuggingFaceVLM(VLM):
         self._max_pixels = max_pixels
         self._album = Album(max_pixels)
         self._features: Features | None = None
+        self._growth: dict[tuple[object, ...], int] = {}
         self._device = _device(compute.device)
         self._processor = _load_processor(folder)
         # Not the model's own word: that is its first parameter's, which may be a tuned one.
@@ -111,14 +112,27 @@ class HuggingFaceVLM(VLM):
     def see(self, features: Features | None) -> None:
         self._features = features
 
-    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+    def prompt_tokens(
+        self, questions: Sequence[Question], *, shown: bool = False
+    ) -> npt.NDArray[np.int64]:
         lengths: list[int] = []
         for start in range(0, len(questions), _COUNTED):
             some = questions[start : start + _COUNTED]
             texts = [self._prompter.question(question) for question in some]
             ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
             lengths += map(len, ids)
+        if shown:
+            lengths = [n + self._grown_by(q, n) for q, n in zip(questions, lengths, strict=True)]
         return np.array(lengths, np.int64)
+
+    def _grown_by(self, question: Question, length: int) -> int:
+        """How much longer than so many tokens its images make a prompt: their sizes tell."""
+        pictures = self._open(question.root, question.images)
+        sizes = tuple(picture.size for picture in pictures)
+        if sizes and sizes not in self._growth:
+            ids = encode(self._processor, [self._prompter.question(question)], [pictures], "left")
+            self._growth[sizes] = ids["input_ids"].shape[1] - length
+        return self._growth.get(sizes, 0)
 
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
