@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from revolion import models
 from revolion.aligning import ALIGNMENT, align
@@ -114,6 +115,22 @@ def test_an_interrupted_alignment_ends_with_the_same_base(
     assert steps == list(range(1, 31))
     for file in ("model.safetensors", ALIGNMENT, "config.json"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "pieces" / file).read_bytes()
+
+
+def test_parts_that_change_in_between_are_taken_up_anew(
+    parts: Parts, captions: Path, tmp_path: Path
+) -> None:
+    mine = replace(parts, encoder=tmp_path / "encoder")
+    shutil.copytree(parts.encoder, mine.encoder)
+    with pytest.raises(InterruptedRun):
+        align(captions, tmp_path / "base", mine, SETTINGS, stop=lambda: True)
+    weights = load_file(mine.encoder / "model.safetensors")
+    changed = {name: value * np.float32(1.5) for name, value in weights.items()}
+    save_file(changed, mine.encoder / "model.safetensors", {"format": "pt"})
+    align(captions, tmp_path / "base", mine, SETTINGS)
+    align(captions, tmp_path / "whole", mine, SETTINGS)
+    both = [tmp_path / name / "model.safetensors" for name in ("base", "whole")]
+    assert both[0].read_bytes() == both[1].read_bytes()
 
 
 def test_a_base_is_not_written_over(parts: Parts, captions: Path, tmp_path: Path) -> None:

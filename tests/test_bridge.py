@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from revolion.errors import ModelError
 from revolion.models import Base
 from revolion.models.bridge import Bridge, BridgeProcessor
 from revolion.models.bridge.making import Parts, assemble
+from revolion.models.bridge.model import channels_of
 from revolion.models.bridge.projectors import scale
 from revolion.models.hf import HuggingFaceVLM
 from revolion.samples import Question
@@ -261,3 +263,24 @@ def test_a_channel_that_never_varies_is_divided_by_one(tmp_path: Path) -> None:
         tmp_path, {"a": "1", "b": "2"}, lambda some: np.ones((len(some), 1, 2), np.float32)
     )
     assert features.statistics(tmp_path)[1].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["hidden_size", "hidden_dim", "num_features"])
+def test_channels_are_found_by_each_of_their_names(name: str) -> None:
+    assert channels_of(SimpleNamespace(**{name: 48})) == 48
+    assert channels_of(SimpleNamespace(hidden_sizes=[16, 48])) == 48
+
+
+def test_features_with_their_channels_last_are_the_same(parts: Path) -> None:
+    made = Parts(parts / "cnn", parts / "llama", BridgeSettings(grid=2))
+    bridge, _ = assemble(made, 0)
+    pixels = torch.rand(2, 3, 64, 96)
+    first = bridge.encode(pixels)
+    tower = bridge.vision_tower
+
+    class Last(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> Any:
+            return SimpleNamespace(last_hidden_state=tower(pixels).last_hidden_state.movedim(1, -1))
+
+    bridge.vision_tower = Last()
+    assert torch.equal(bridge.encode(pixels), first)

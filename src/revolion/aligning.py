@@ -25,7 +25,7 @@ from revolion.errors import SettingsError
 from revolion.features import Features
 from revolion.formats.files import folder_of
 from revolion.intake import take_in
-from revolion.models import Log
+from revolion.models import Base, Log
 from revolion.models.bridge import Bridge
 from revolion.models.bridge.making import Parts, assemble
 from revolion.models.hf import HuggingFaceVLM
@@ -122,8 +122,9 @@ class _Alignment:
             bridge.save_pretrained(folder)
             processor.save_pretrained(folder)
 
-        folders = [str(parts.encoder), str(parts.language_model)]
-        return self._unit("raw", [folders, parts.bridge.model_dump(), self.seed], write)
+        folders = (parts.encoder, parts.language_model)
+        contents = [Base("hf", str(folder)).fingerprint() for folder in folders]
+        return self._unit("raw", [contents, parts.bridge.model_dump(), self.seed], write)
 
     def features(self, raw: Path, captions: _Captions, compute: ComputeSettings) -> Path:
         images = pl.read_parquet(captions.folder / IMAGES).filter(pl.col("sha256").is_not_null())

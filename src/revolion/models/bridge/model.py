@@ -53,6 +53,8 @@ class Bridge(PreTrainedModel, GenerationMixin):
         if features.ndim == 3:
             side = int(features.shape[1] ** 0.5)
             features = features[:, -side * side :].transpose(1, 2).unflatten(2, (side, side))
+        elif features.shape[1] != self.standardised.mean.numel():  # some of timm's: channels last
+            features = features.movedim(-1, 1)
         pooled = nn.functional.adaptive_avg_pool2d(features, self.config.grid)
         return pooled.flatten(2).transpose(1, 2)
 
@@ -114,7 +116,7 @@ def _encoder(config: Any) -> Any:
 
 def channels_of(vision: Any) -> int:
     """The number of an encoder's feature channels, which configs call by several names."""
-    for name in ("hidden_size", "hidden_dim"):
+    for name in ("hidden_size", "hidden_dim", "num_features"):  # the last is timm's
         if isinstance(found := getattr(vision, name, None), int):
             return found
     return int(vision.hidden_sizes[-1])
