@@ -133,7 +133,8 @@ def tasks_of(study: Study, store: Store, units: Sequence[Unit], folder: Path) ->
         if unit.stage == "answer":
             model, part = unit.names
             asked.setdefault(model, []).append(part)
-            parts.setdefault(part, samples_of(Job(unit, study, store, folder)))
+            if part not in parts:
+                parts[part] = samples_of(Job(unit, study, store, folder))
     places = {
         (part, sample["uid"]): number
         for part, samples in parts.items()

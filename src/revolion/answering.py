@@ -1,8 +1,8 @@
 """One answering unit: a tuned model's answers to all questions of one part of a data set.
 
-The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name), for
-padding changes the last bits of a sum and so, once in a while, a greedy token. Shards of batches
-are saved as they are finished.
+The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name, and
+cut by number or by a budget of tokens), for padding changes the last bits of a sum and so, once in
+a while, a greedy token. Shards of batches are saved as they are finished.
 """
 
 from __future__ import annotations
