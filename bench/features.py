@@ -19,6 +19,7 @@ from unittest import mock
 import polars as pl
 
 import revolion
+from revolion import metrics, models, pipeline
 from revolion.models import Base
 from revolion.settings import Study
 
@@ -36,8 +37,9 @@ def main() -> None:
     study = small(revolion.load(given.study), given.limit, given.steps)
     with tempfile.TemporaryDirectory(prefix="revolion-bench-") as temporary:
         folder = Path(temporary)
-        # What both need once a process, the imports and the metrics' data, is no part of either.
-        revolion.run(small(study, min(given.limit, 12), 1), folder / "first")
+        # What both need once a process, the imports and the base, is no part of either.
+        models.load(models.find(study.base, study.revision), pipeline.settled(study), study.tuning)
+        metrics.prepare(study.metrics.meteor)
         kept = run(study, folder / "kept")
         with mock.patch.object(Base, "encodes", False):
             opened = run(study, folder / "opened")

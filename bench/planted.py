@@ -2,16 +2,17 @@
 
 Draws the demo with a share of its train samples spoilt, runs the study, and prints per data set
 and kind of SQ the AUROC of telling clean from spoilt samples, the share of spoilt samples among
-those kept, and the mean MQ of every verification arm over its seeds. With `--likelihood` samples
-are weighed, too, and it says what that costs beside answering them and how far the ranks agree.
+those kept, what each measure of SQ cost, how far its kinds agree, and the mean MQ of every
+verification arm over its seeds.
 
     python bench/planted.py planted --noise 0.3 --defect swapped --seeds 3
-    python bench/planted.py planted --noise 0.3 --defect swapped --seeds 0 --likelihood
+    python bench/planted.py planted --defect swapped --seeds 0 --measures answers likelihood
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,8 @@ import polars as pl
 import revolion
 from revolion import pipeline
 from revolion.demo import study as demo
-from revolion.quality import SQ_KINDS
-from revolion.settings import Study
-from revolion.store import Store
+from revolion.report.rows import agreement_rows, cost_rows
+from revolion.settings import SQ_OF, Study
 
 
 def main() -> None:
@@ -36,8 +36,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, help="per data set; default: the demo's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
-    parser.add_argument("--sq", choices=SQ_KINDS, help="the kind that selects; default: the demo's")
-    parser.add_argument("--likelihood", action="store_true", help="weigh samples, too")
+    parser.add_argument(
+        "--sq", choices=[*chain(*SQ_OF.values())], help="the kind that selects; default: the demo's"
+    )
+    parser.add_argument("--measures", nargs="+", choices=SQ_OF, default=["answers"])
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     file = demo.make(
@@ -51,14 +53,14 @@ def main() -> None:
     study = revolion.load(file)
     arms = study.verify.arms if given.seeds else ()
     verify = study.verify.model_copy(update={"seeds": given.seeds or 1, "arms": arms})
-    measures = ("answers", "likelihood") if given.likelihood else ("answers",)
-    changed = {"sq": given.sq or study.quality.sq, "measures": measures}
+    changed = {"sq": given.sq or study.quality.sq, "measures": tuple(given.measures)}
     quality = study.quality.model_copy(update=changed)
     study = study.model_copy(update={"verify": verify, "quality": quality})
     summary = revolion.run(study, given.folder / "run")
     show_detection(given.folder, study)
-    if given.likelihood:
-        show_likelihood(given.folder, study)
+    for rows in filter(None, (cost_rows(summary), agreement_rows(summary))):
+        for row in (rows.header, *rows.body):
+            print(f"{row[0]:24}" + "".join(f"{cell:>18}" for cell in row[1:]))
     show_arms(summary)
 
 
@@ -91,34 +93,6 @@ def labelled(folder: Path, study: Study) -> pl.DataFrame:
     return joined.join(truth, on=["dataset", "row"])
 
 
-def show_likelihood(folder: Path, study: Study) -> None:
-    """What weighing costs beside answering, and how far `likelihood` and the others agree."""
-    store = Store(folder / "run")
-    units, _ = pipeline.known_plan(study, store)
-    train = [unit for unit in units if unit.names[-1].endswith("-train")]
-    cost = {
-        stage: sum(store.record(unit.key)["seconds"] for unit in train if unit.stage == stage)
-        for stage in ("answer", "score", "weigh")
-    }
-    answered = cost["answer"] + cost["score"]
-    print(f"train parts: answered and scored in {answered:.0f} s, weighed in {cost['weigh']:.0f} s")
-    table = labelled(folder, study)
-    for kind in study.quality.kinds[:-1]:
-        parts = table.partition_by("dataset")
-        ranks = [
-            part.select(pl.corr(kind, "likelihood", method="spearman")).item() for part in parts
-        ]
-        shared = [
-            len(upper(part, kind) & upper(part, "likelihood")) * 2 / len(part) for part in parts
-        ]
-        print(f"{kind}: Spearman {np.mean(ranks):.3f}, halves share {np.mean(shared):.3f} (mean)")
-
-
-def upper(part: pl.DataFrame, kind: str) -> set[str]:
-    """The uids of the better half of a data set."""
-    return set(part.sort(kind, "uid", descending=[True, False])["uid"][: len(part) // 2])
-
-
 def auroc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:
     """The chance that a positive has a higher score than a negative, ties counting half."""
     gaps = scores[positive][:, None] - scores[~positive][None, :]
@@ -127,7 +101,7 @@ def auroc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> f
 
 def show_arms(summary: dict[str, Any]) -> None:
     """Each arm's mean MQ, over seeds and per seed."""
-    for arm, result in summary["verification"].items():
+    for arm, result in (summary["verification"] or {}).items():
         seeds = "  ".join(f"{value:.4f}" for value in result["per_seed"])
         print(f"{arm:10} {result['mean']:.4f}   per seed: {seeds}")
 

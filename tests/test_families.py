@@ -135,8 +135,27 @@ def test_all_responses_of_several_turns_are_learnt(
     blank = " " if family in ONE_IMAGE else ""
     both = f"{blank}two<|end|>{blank}the red<|end|>"
     assert learnt(model, model._with_labels([row])) == [both]
-    last = model._with_labels([row], last_only=True)
-    assert learnt(model, last) == [f"{blank}the red<|end|>"]
+
+
+def test_each_turn_is_weighed_as_if_it_were_the_last(
+    family: str, model: HuggingFaceVLM, images: str
+) -> None:
+    turns = [("<image>\nhow many ?", "two"), ("what colour is the square ?", "the red")]
+    if family == "paligemma":
+        turns = turns[:1]
+    row, other = sample(images, *turns), sample(images, ("<image>\nhow many ?", "the square"))
+    first, second = model.weigh([row, other])
+    questions = list(row.questions())
+    alone = [model.loglikelihood([one], [one.response])[0] for one in questions]
+    np.testing.assert_allclose([one.loglikelihood for one in first], alone, atol=1e-5)
+    assert len(second) == 1
+    tensors = model._with_labels([row])
+    said = (tensors["labels"][:, 1:] != IGNORED).sum().item()
+    assert sum(one.tokens for one in first) == said
+    read = tensors["attention_mask"].sum().item()
+    assert sum(one.prompt_tokens + one.tokens for one in first) in (read, read - 1), (
+        "all tokens but what a template puts after the end"
+    )
 
 
 def test_no_cut_goes_through_an_image(family: str, model: HuggingFaceVLM, images: str) -> None:

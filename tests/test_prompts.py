@@ -100,11 +100,9 @@ def test_a_text_is_rendered_once(
     """However many models are asked the same, and however often a tuning sees a sample."""
     model = load_tiny(tiny_base)
     row = sample(images, ("what colour <image> ?", "the red"), ("how many ?", "two"))
-    whole, last = (model._prompter.conversation(row, last_only=last) for last in (False, True))
+    whole = model._prompter.conversation(row)
     asked = [model._prompter.question(question) for question in row.questions()]
     monkeypatch.setattr(type(model._processor), "apply_chat_template", None)
     again = sample(images, ("what colour <image> ?", "the red"), ("how many ?", "two"))
     assert model._prompter.conversation(again) == whole
-    assert model._prompter.conversation(again, last_only=True) == last
-    assert last.responses == whole.responses[-1:]
     assert [model._prompter.question(question) for question in again.questions()] == asked

@@ -13,7 +13,7 @@ import revolion
 from revolion import pipeline, quality
 from revolion.errors import DeviceMemoryError, InterruptedRun, SettingsError
 from revolion.models.fake import FakeVLM
-from revolion.samples import Question
+from revolion.samples import Sample
 from revolion.studyfile import load
 from revolion.tables import from_table
 from revolion.weighing import LIKELIHOOD
@@ -85,11 +85,11 @@ def test_a_stopped_weighing_goes_on_where_it_was(
     weigh = FakeVLM.weigh
     seen: list[tuple[str, ...]] = []
 
-    def stopping(self: FakeVLM, questions: Any, responses: Any) -> Any:
-        seen.append((str(sorted(self._memory)), *(one.uid for one in questions)))
+    def stopping(self: FakeVLM, samples: Any) -> Any:
+        seen.append((str(sorted(self._memory)), *(one.uid for one in samples)))
         if len(seen) == 30:
             (tmp_path / "run" / "stop").touch()
-        return weigh(self, questions, responses)
+        return weigh(self, samples)
 
     monkeypatch.setattr(FakeVLM, "weigh", stopping)
     with pytest.raises(InterruptedRun):
@@ -104,10 +104,10 @@ def test_what_does_not_fit_into_memory_is_left_out_and_nothing_else(
 ) -> None:
     weigh = FakeVLM.weigh
 
-    def small(self: FakeVLM, questions: list[Question], responses: Any) -> Any:
-        if any("number 3" in one.instruction for one in questions):
+    def small(self: FakeVLM, samples: list[Sample]) -> Any:
+        if any("number 3" in turn.instruction for one in samples for turn in one.turns):
             raise DeviceMemoryError("too large")
-        return weigh(self, questions, responses)
+        return weigh(self, samples)
 
     monkeypatch.setattr(FakeVLM, "weigh", small)
     study = make_study(quality=ALONE)

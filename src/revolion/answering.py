@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -70,7 +70,8 @@ def answer(job: Job) -> None:
     Raises ModelError, ImageError, StoreError, InterruptedRun (with the finished shards kept).
     """
     settings = job.study.answering
-    model, questions = model_and_questions(job)
+    model, samples = model_and_samples(job)
+    questions = [question for sample in samples for question in sample.questions()]
     batches = to_answer(model, questions, settings)
     shards = Shards(job.folder, SCHEMA)
     due = shards.due(batches)
@@ -85,14 +86,13 @@ def answer(job: Job) -> None:
     shards.join(questions, job.folder / ANSWERS)
 
 
-def model_and_questions(job: Job) -> tuple[VLM, list[Question]]:
-    """The unit's model, tuned if its sources say how, and the questions of its part."""
+def model_and_samples(job: Job) -> tuple[VLM, SampleTable]:
+    """The unit's model, tuned if its sources say how, and the samples of its part."""
     adaptation = TuningSettings.model_validate(job.unit.params["adaptation"])
     model = models.load(models.find(job.study.base, job.study.revision), job.study, adaptation)
     model.load_tuned(job.source("tuned") if "tuned" in job.unit.sources else None)
     model.see(job.features())
-    samples = SampleTable(pl.read_parquet(job.source("part")), job.image_roots())
-    return model, list(chain.from_iterable(sample.questions() for sample in samples))
+    return model, SampleTable(pl.read_parquet(job.source("part")), job.image_roots())
 
 
 def to_answer(
@@ -212,7 +212,7 @@ __all__ = [
     "arranged",
     "fitting",
     "in_batches",
-    "model_and_questions",
+    "model_and_samples",
     "packed",
     "to_answer",
 ]

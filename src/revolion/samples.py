@@ -130,6 +130,18 @@ class Question:
     instruction: str
     response: str
 
+    def answered(self, response: str) -> Sample:
+        """The conversation up to here, with this response for an answer."""
+        return Sample(
+            dataset="",
+            row=0,
+            source_id=None,
+            images=tuple(ImageRef(path) for path in self.images),
+            turns=(*self.history, Turn(self.instruction, response)),
+            system=self.system,
+            root=self.root,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:

@@ -15,7 +15,7 @@ VERSIONS = {
     "tune": 3,
     "answer": 3,
     "score": 2,
-    "weigh": 2,
+    "weigh": 3,
     "grade": 5,
     "refine": 2,
     "verify": 2,

@@ -1,17 +1,18 @@
 """One weighing unit: how likely a model finds the reference responses of one part of a data set.
 
-No word is decoded: one forward pass a question. The base's own likelihoods are what the tuned
-models' are compared with.
+No word is decoded: one forward pass a sample, whatever its turns. The base's own likelihoods are
+what the tuned models' are compared with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import polars as pl
 
-from revolion.answering import fitting, in_batches, model_and_questions
+from revolion.answering import fitting, in_batches, model_and_samples
 from revolion.errors import InterruptedRun
 from revolion.jobs import Job
 from revolion.models import Weight
@@ -27,7 +28,7 @@ SCHEMA = {
     "prompt_tokens": pl.UInt32,
     "tokens": pl.UInt32,
 }
-"""What `Weight` says of each question; null for one that does not fit into memory."""
+"""What `Weight` says of each turn; null for those of a sample that does not fit into memory."""
 
 
 def weigh(job: Job) -> None:
@@ -36,26 +37,36 @@ def weigh(job: Job) -> None:
     Raises ModelError, ImageError, StoreError, InterruptedRun (with the finished shards kept).
     """
     settings = job.study.answering
-    model, questions = model_and_questions(job)
+    model, samples = model_and_samples(job)
+    questions = [question for sample in samples for question in sample.questions()]
+    by_uid = {sample.uid: sample for sample in samples}
+    last = {question.uid: question for question in questions}  # it stands for its sample
     shards = Shards(job.folder, SCHEMA)
 
-    def weights(batch: Sequence[Question]) -> Sequence[Weight]:
-        return model.weigh(batch, [one.response for one in batch])
+    def weights(batch: Sequence[Question]) -> Sequence[Sequence[Weight]]:
+        return model.weigh([by_uid[one.uid] for one in batch])
 
-    due = shards.due(in_batches(model, questions, settings.batch_size))
+    due = shards.due(in_batches(model, list(last.values()), settings.batch_size))
     left = sum(map(len, due))
     for start in range(0, len(due), settings.shard):
         if job.stop():
             raise InterruptedRun("weighing stopped after a shard")
         some = due[start : start + settings.shard]
-        shards.save(
-            [
-                {"uid": one.uid, "turn": one.turn} | (asdict(weight) if weight else {})
-                for batch in some
-                for one, weight in zip(batch, fitting(batch, weights, job.log), strict=True)
-            ]
-        )
+        found = [
+            pair
+            for batch in some
+            for pair in zip(batch, fitting(batch, weights, job.log), strict=True)
+        ]
+        shards.save([row for one, turns in found for row in _rows(one, turns)])
         left -= sum(map(len, some))
-        done = len(questions) - left
-        job.log({"done": done, "of": len(questions), "peak_memory_bytes": peak_memory()})
+        done = len(last) - left
+        job.log({"done": done, "of": len(last), "peak_memory_bytes": peak_memory()})
     shards.join(questions, job.folder / LIKELIHOOD)
+
+
+def _rows(last: Question, turns: Sequence[Weight] | None) -> list[dict[str, Any]]:
+    """A row per turn of a sample, its last question given; with nothing but names for None."""
+    names = [{"uid": last.uid, "turn": turn} for turn in range(last.turn + 1)]
+    if turns is None:
+        return names
+    return [name | asdict(weight) for name, weight in zip(names, turns, strict=True)]

@@ -50,7 +50,7 @@ class Weight:
     """How likely a model finds a response.
 
     ``loglikelihood`` is the mean over the response's tokens, its end mark among them, in nats, at
-    most 0; ``prompt_tokens`` and ``tokens`` count what was read before it and the response.
+    most 0; ``prompt_tokens`` counts what was read since the response before it, ``tokens`` itself.
     """
 
     loglikelihood: float
@@ -113,14 +113,19 @@ class VLM(ABC):
         """Answer the questions as one batch. Raises DeviceMemoryError where it does not fit."""
 
     @abstractmethod
-    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
-        """How likely the model finds each response. Raises DeviceMemoryError as `answer`."""
+    def weigh(self, samples: Sequence[Sample]) -> list[list[Weight]]:
+        """How likely the model finds each sample's responses, turn by turn, given those before it.
+
+        One forward pass for all of them. Raises DeviceMemoryError as `answer`.
+        """
 
     def loglikelihood(
         self, questions: Sequence[Question], responses: Sequence[str]
     ) -> npt.NDArray[np.float64]:
-        """What `weigh` finds without its counts: float64[n], in nats per token, at most 0."""
-        return np.array([one.loglikelihood for one in self.weigh(questions, responses)])
+        """What `weigh` finds of responses to questions: float64[n], in nats per token."""
+        pairs = zip(questions, responses, strict=True)
+        weights = self.weigh([question.answered(response) for question, response in pairs])
+        return np.array([turns[-1].loglikelihood for turns in weights])
 
     @abstractmethod
     def save_tuned(self, folder: Path) -> None:

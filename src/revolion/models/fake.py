@@ -20,7 +20,7 @@ from revolion.digests import uniform
 from revolion.errors import InterruptedRun, ModelError
 from revolion.features import Features
 from revolion.models import VLM, Answer, Log, Weight
-from revolion.samples import Question, Sample
+from revolion.samples import Question, Sample, Turn
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _TUNED = "tuned.safetensors"
@@ -86,13 +86,14 @@ class FakeVLM(VLM):
             answers.append(Answer(" ".join(kept), length, len(kept), len(kept) == len(words)))
         return answers
 
-    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
-        weights = []
-        for question, response in zip(questions, responses, strict=True):
-            alike = _similarity(_words(self._recall(question.instruction)), _words(response))
-            counts = len(_words(question.instruction)), len(response.split())
-            weights.append(Weight(math.log(0.01 + 0.98 * alike), *counts))
-        return weights
+    def weigh(self, samples: Sequence[Sample]) -> list[list[Weight]]:
+        return [[self._weight(turn) for turn in sample.turns] for sample in samples]
+
+    def _weight(self, turn: Turn) -> Weight:
+        recalled = _words(self._recall(turn.instruction))
+        alike = _similarity(recalled, _words(turn.response))
+        counts = len(_words(turn.instruction)), len(turn.response.split())
+        return Weight(math.log(0.01 + 0.98 * alike), *counts)
 
     def save_tuned(self, folder: Path) -> None:
         text = json.dumps(self._memory, sort_keys=True).encode()

@@ -25,7 +25,7 @@ from revolion.models.hush import hush
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
 from revolion.models.training import load_parameters, save_parameters, train
-from revolion.samples import ImageRef, Question, Sample, Turn
+from revolion.samples import Question, Sample
 from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -152,22 +152,14 @@ class HuggingFaceVLM(VLM):
             for ids, length in zip(output[:, width:].tolist(), lengths, strict=True)
         ]
 
-    def weigh(self, questions: Sequence[Question], responses: Sequence[str]) -> list[Weight]:
-        samples = [
-            _as_sample(question, response)
-            for question, response in zip(questions, responses, strict=True)
-        ]
-        tensors = self._with_labels(samples, last_only=True)
+    def weigh(self, samples: Sequence[Sample]) -> list[list[Weight]]:
+        tensors = self._with_labels(samples)
         with _memory_errors(), self._inference():
-            labels = tensors.pop("labels").to(self._device)
+            labels = tensors.pop("labels")
             logits = self._model(**self._moved(tensors)).logits
-            means = _mean_log_probability(logits, labels).tolist()
-        said = (labels[:, 1:] != IGNORED).sum(dim=1).tolist()
-        read = tensors["attention_mask"].sum(dim=1).tolist()
-        return [
-            Weight(mean, whole - tokens, tokens)
-            for mean, whole, tokens in zip(means, read, said, strict=True)
-        ]
+            logs = _log_probabilities(logits, labels.to(self._device)).cpu().numpy()
+        rows = zip(samples, logs, (labels[:, 1:] != IGNORED).numpy(), strict=True)
+        return [_weights(row, said, len(sample.turns)) for sample, row, said in rows]
 
     def save_tuned(self, folder: Path) -> None:
         save_parameters(self._trainable, folder)
@@ -187,12 +179,10 @@ class HuggingFaceVLM(VLM):
         found = getattr(config, "image_token_id", None)  # by either name, but for a few families
         return getattr(config, "image_token_index", None) if found is None else found
 
-    def _with_labels(
-        self, samples: Sequence[Sample], *, last_only: bool = False
-    ) -> dict[str, torch.Tensor]:
+    def _with_labels(self, samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
         for sample in samples:
             check(self._type, len(sample.images), len(sample.turns))
-        rows = [self._prompter.conversation(sample, last_only=last_only) for sample in samples]
+        rows = [self._prompter.conversation(sample) for sample in samples]
         images = [
             self._open(sample.root, [image.path for image in sample.images]) for sample in samples
         ]
@@ -335,25 +325,34 @@ def _forget_decoding(model: Any) -> None:
             module.generation_config = GenerationConfig()
 
 
-def _as_sample(question: Question, response: str) -> Sample:
-    return Sample(
-        dataset="",
-        row=0,
-        source_id=None,
-        images=tuple(ImageRef(path) for path in question.images),
-        turns=(*question.history, Turn(question.instruction, response)),
-        system=question.system,
-        root=question.root,
-    )
-
-
-def _mean_log_probability(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """float64[batch]: the mean over each row's labelled tokens of their log-probability, nats."""
+def _log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """float64[batch, length - 1]: each labelled token's log-probability in nats; 0 elsewhere."""
     targets = labels[:, 1:]
     known = targets != IGNORED
-    logs = torch.log_softmax(logits[:, :-1].double(), dim=-1)
-    picked = logs.gather(-1, targets.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    return (picked * known).sum(dim=1) / known.sum(dim=1)
+    # Those of responses alone: all of a batch in double precision may be gigabytes.
+    logs = torch.log_softmax(logits[:, :-1][known].double(), dim=-1)
+    found = torch.zeros(targets.shape, dtype=torch.float64, device=logs.device)
+    found[known] = logs.gather(-1, targets[known].unsqueeze(-1)).squeeze(-1)
+    return found
+
+
+def _weights(
+    logs: npt.NDArray[np.float64], said: npt.NDArray[np.bool_], turns: int
+) -> list[Weight]:
+    """The weight of each response of a row: of each stretch of tokens that are ``said``."""
+    places = np.flatnonzero(said)
+    stretches = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    if len(stretches) != turns:
+        raise ModelError(
+            f"a sample of {turns} turns has {len(stretches)} stretches of response tokens: its"
+            " base's template puts nothing between turns, so they can't be weighed"
+        )
+    weights, before = [], -1
+    for stretch in stretches:
+        read = int(stretch[0]) - before
+        weights.append(Weight(float(logs[stretch].mean()), read, len(stretch)))
+        before = int(stretch[-1]) + 1
+    return weights
 
 
 def _smaller(settings: TuningSettings) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -68,14 +68,13 @@ class Prompter:
         """The text of a question, up to where the model's answer begins."""
         return self._asked(question)
 
-    def conversation(self, sample: Sample, *, last_only: bool = False) -> Conversation:
-        """The text of a whole sample, with the spans of all its responses or just of the last.
+    def conversation(self, sample: Sample) -> Conversation:
+        """The text of a whole sample, with the spans of its responses.
 
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
         """
-        whole = self._said(sample.system, sample.turns, len(sample.images))
-        return replace(whole, responses=whole.responses[-1:]) if last_only else whole
+        return self._said(sample.system, sample.turns, len(sample.images))
 
     def _asking(self, question: Question) -> str:
         return self._render(asked(question, self._harmless), True)
