@@ -14,7 +14,7 @@ import yaml
 
 from revolion.models.hf import HuggingFaceVLM
 from revolion.samples import ImageRef, Sample, Turn
-from revolion.settings import ComputeSettings, TuningSettings
+from revolion.settings import ComputeSettings, ImageSettings, TuningSettings
 
 NAMES = ("apple", "brick", "cloud")
 
@@ -66,7 +66,29 @@ def sample(
 
 
 def load_tiny(base: Path, **tuning: Any) -> HuggingFaceVLM:
-    return HuggingFaceVLM(str(base), CPU, TuningSettings(**tuning), 10**6, 0)
+    return HuggingFaceVLM(str(base), CPU, TuningSettings(**tuning), ImageSettings(), 0)
+
+
+def tune(
+    model: HuggingFaceVLM,
+    rows: Sequence[Sample],
+    folder: Path,
+    stop: Callable[[list[dict[str, Any]]], bool] = lambda _: False,
+    **settings: Any,
+) -> list[dict[str, Any]]:
+    """Tune on the rows, leave `tuned.safetensors` in the folder; the log's lines."""
+    lines: list[dict[str, Any]] = []
+    how = TuningSettings(**{"learning_rate": 0.01, "max_tokens": 256, **settings})
+    model.fit(
+        rows,
+        how,
+        folder,
+        seed=1,
+        log=lambda line: lines.append(dict(line)),
+        stop=lambda: stop(lines),
+    )
+    model.save_tuned(folder)
+    return lines
 
 
 def spelled(model: HuggingFaceVLM, ids: torch.Tensor) -> list[str]:

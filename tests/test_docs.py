@@ -183,12 +183,13 @@ def test_the_settings_page_names_the_known_families_and_layouts() -> None:
     assert all(f"`{name}`" in TEXTS["docs/formats.md"] for name in FORMATS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/study.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/study.md", "docs/large-models.md"])
 def test_the_study_files_shown_load(page: str, tmp_path: Path) -> None:
     shown = blocks(TEXTS[page], "yaml")
     assert shown
     for text in shown:
-        (tmp_path / "study.yaml").write_text(text)
+        values = yaml.safe_load(shown[0]) | yaml.safe_load(text)  # what follows may be a part
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
         study = load(tmp_path / "study.yaml")
         assert study.dataset("detail").path == tmp_path / "data/detail.json"
 

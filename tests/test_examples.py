@@ -35,15 +35,16 @@ def test_three_quarters_of_the_captions_are_for_the_alignment(tmp_path: Path) ->
     folder.mkdir(parents=True)
     rows = [{"id": n, "image": f"{n}.jpg", "conversations": []} for n in range(400)]
     (folder / "annotations.json").write_text(json.dumps(rows))
-    target = tmp_path / "captions.json"
-    said = script(REAL / "captions.py", folder / "annotations.json", target)
-    chosen = json.loads(target.read_text())
+    files = tmp_path / "captions.json", tmp_path / "coco.json"
+    said = script(REAL / "captions.py", folder / "annotations.json", *files)
+    chosen, rest = (json.loads(file.read_text()) for file in files)
     assert said.startswith(f"{len(chosen)} of 400 captions")
     assert 270 < len(chosen) < 330
-    assert all((row["image"] == f"data/coco/images/{row['id']}.jpg") for row in chosen)
+    assert sorted(row["id"] for row in (*chosen, *rest)) == list(range(400))
+    assert all(row["image"] == f"data/coco/images/{row['id']}.jpg" for row in (*chosen, *rest))
     (folder / "annotations.json").write_text(json.dumps(rows[:200]))
-    script(REAL / "captions.py", folder / "annotations.json", target)
-    assert json.loads(target.read_text()) == [row for row in chosen if row["id"] < 200]
+    script(REAL / "captions.py", folder / "annotations.json", *files)
+    assert json.loads(files[0].read_text()) == [row for row in chosen if row["id"] < 200]
 
 
 def test_the_first_answers_of_each_cell_are_shown(make_study: StudyMaker, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from revolion.models.families import FAMILIES as KNOWN
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.prompts import IGNORED, cut
 from revolion.samples import Sample
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
 from .families import FAMILIES, build, without_videos
-from .helpers import load_tiny, sample, spelled
+from .helpers import load_tiny, sample, spelled, tune
 
 IN_CONFTEST = {"llava": "tiny_base", "llava_next": "tiny_next"}
 ONE_IMAGE = ("blip-2", "instructblip")
@@ -187,7 +187,7 @@ def test_half_precision_tunes_and_answers(
     family: str, base: Path, images: str, tmp_path: Path
 ) -> None:
     half = ComputeSettings(device="cpu", dtype="bfloat16")
-    model = HuggingFaceVLM(str(base), half, TuningSettings(), 10**6, 0)
+    model = HuggingFaceVLM(str(base), half, TuningSettings(), ImageSettings(), 0)
     rows = eight(family, images)
     questions = [question for row in rows for question in row.questions()]
     before = model.loglikelihood(questions, ["two"] * len(questions))
@@ -303,6 +303,21 @@ def test_a_qformer_does_not_read_the_response(model: HuggingFaceVLM, images: str
     prompt = model._prompter.question(next(rows[0].questions()))
     asked = model._encoded([prompt], [model._open(images, ["0.png"])])
     assert torch.equal(asked["qformer_input_ids"][0], read[0])
+
+
+def test_a_step_in_passes_of_checkpointed_layers_is_the_same_step(
+    family: str, model: HuggingFaceVLM, images: str, tmp_path: Path
+) -> None:
+    rows = eight(family, images)
+    longest = max(16, model._with_labels(rows)["input_ids"].shape[1])
+    how: dict[str, Any] = {"steps": 1, "batch_size": len(rows), "max_tokens": longest}
+    whole = tune(model, rows, tmp_path, **how)
+    more: dict[str, Any] = {"micro_tokens": 2 * longest, "gradient_checkpointing": True}
+    passes = tune(model, rows, tmp_path / "passes", **how, **more)
+    model.load_tuned(None)
+    for key in ("loss", "grad_norm"):
+        assert passes[0][key] == pytest.approx(whole[0][key], rel=1e-4)
+    assert whole[0]["grad_norm"] > 0
 
 
 def fit(

@@ -14,9 +14,9 @@ from PIL import Image
 from revolion.errors import ImageError
 from revolion.models.chat import body, data_url, generation
 from revolion.samples import Question, Turn
-from revolion.settings import AnsweringSettings
+from revolion.settings import AnsweringSettings, ImageSettings
 
-PIXELS = 10_000
+PIXELS = ImageSettings(max_pixels=10_000)
 
 
 def save(folder: Path, name: str, kind: str, mode: str = "RGB") -> bytes:
@@ -63,7 +63,7 @@ def test_an_image_that_can_not_be_used_is_an_error(tmp_path: Path) -> None:
         data_url(tmp_path, "../x.jpg", PIXELS)
     save(tmp_path, "large.png", "PNG")
     with pytest.raises(ImageError, match="too_large"):
-        data_url(tmp_path, "large.png", 40)
+        data_url(tmp_path, "large.png", ImageSettings(max_pixels=40))
 
 
 def test_images_stand_where_the_instruction_has_them(tmp_path: Path) -> None:

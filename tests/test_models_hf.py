@@ -23,6 +23,7 @@ from revolion.samples import Question
 from revolion.settings import (
     AnsweringSettings,
     ComputeSettings,
+    ImageSettings,
     LoraSettings,
     TuningSettings,
 )
@@ -220,7 +221,8 @@ def test_lora_starts_from_the_base_and_resets_to_it(
 def test_the_same_seed_gives_the_same_adapters_and_another_does_not(tiny_base: Path) -> None:
     settings = TuningSettings(trainable="lora")
     first, same, other = (
-        HuggingFaceVLM(str(tiny_base), CPU, settings, 10**6, seed)._initial for seed in (1, 1, 2)
+        HuggingFaceVLM(str(tiny_base), CPU, settings, ImageSettings(), seed)._initial
+        for seed in (1, 1, 2)
     )
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
@@ -256,7 +258,7 @@ def test_half_precision_tunes_and_answers(
     """
     half = ComputeSettings(device="cpu", dtype="bfloat16")
     folder = str(request.getfixturevalue(base))
-    model = HuggingFaceVLM(folder, half, TuningSettings(trainable=trainable), 10**6, 0)
+    model = HuggingFaceVLM(folder, half, TuningSettings(trainable=trainable), ImageSettings(), 0)
     computed: set[torch.dtype] = set()
     model._model.lm_head.register_forward_hook(lambda *found: computed.add(found[-1].dtype))
     question = next(sample(images, ("<image>\nwhat colour is 0 ?", "")).questions())
@@ -361,4 +363,4 @@ def test_tuning_stays_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_float16_needs_a_gpu(tiny_base: Path) -> None:
     compute = ComputeSettings(device="cpu", dtype="float16")
     with pytest.raises(ModelError, match="'float16', which needs a GPU"):
-        HuggingFaceVLM(str(tiny_base), compute, TuningSettings(), 10**6, 0)
+        HuggingFaceVLM(str(tiny_base), compute, TuningSettings(), ImageSettings(), 0)

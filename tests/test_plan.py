@@ -140,7 +140,19 @@ def test_settings_renew_what_they_can_change() -> None:
     assert renewed(before, keys(study(compute={"workers": 2, "threads": 2}))) == set()
     assert renewed(before, keys(study(tuning={"checkpoint_every": 7}))) == set()
     assert renewed(before, keys(study(answering={"shard": 3}))) == set()
+    assert renewed(before, keys(study(tuning={"gradient_checkpointing": True}))) == set()
     assert "tune a" in renewed(before, keys(study(tuning={"learning_rate": 0.1})))
+    rates = {"a": 0.1, "b": 0.2}
+    rated = keys(study(tuning={"learning_rates": rates}))
+    assert "tune a" in renewed(before, rated)
+    other = dict(reversed(rates.items()))
+    assert "tune a" in renewed(rated, keys(study(tuning={"learning_rates": other})))
+    quantized = renewed(before, keys(study(compute={"quantization": "4bit"})))
+    assert quantized == renewed(before, keys(study(images={"shown_pixels": 9})))
+    assert {"tune a", "answer a b-train"} <= quantized
+    assert "intake a" not in quantized
+    zero = renewed(before, keys(study(compute={"deepspeed": {"bf16": {"enabled": True}}})))
+    assert "tune a" in zero
     answered = renewed(before, keys(study(answering={"max_new_tokens": 9})))
     assert "answer a b-train" in answered
     assert "tune a" not in answered

@@ -31,6 +31,38 @@ def study(**sections: Any) -> Study:
         ({"tuning": {"steps": 0}}, "tuning.steps: found 0; allowed: greater than or equal to 1"),
         ({"tuning": {"steps": 1, "epochs": 2}}, "steps and epochs exclude each other"),
         ({"tuning": {"micro_batch_size": 5}}, "micro_batch_size 5 does not divide batch_size 32"),
+        (
+            {"tuning": {"micro_batch_size": 4, "micro_tokens": 4096}},
+            "micro_tokens and micro_batch_size exclude each other: give one",
+        ),
+        (
+            {"tuning": {"micro_tokens": 100}},
+            "micro_tokens 100 is below max_tokens 2048: one long conversation would not fit",
+        ),
+        (
+            {"tuning": {"learning_rates": {"visual": 0}}},
+            r"tuning.learning_rates.0.1: found 0; allowed: greater than 0",
+        ),
+        (
+            {"tuning": {"learning_rates": 0.1}},
+            r"tuning.learning_rates: allowed: a map \{regular expression",
+        ),
+        (
+            {"compute": {"fsdp": {"version": 2}}},
+            r"compute: fsdp divides a model among processes, and a unit .* give `workers`",
+        ),
+        (
+            {"compute": {"deepspeed": {"zero_optimization": {"stage": 3}}}},
+            r"compute: deepspeed's zero_optimization.stage 3 divides the weights .*use stage 2",
+        ),
+        (
+            {"compute": {"quantization": "4bit"}, "tuning": {"trainable": "all"}},
+            r"compute.quantization freezes .*: tuning.trainable has to be 'projector' or 'lora'",
+        ),
+        (
+            {"compute": {"quantization": "8bit"}, "verify": {"tuning": {"trainable": ["x"]}}},
+            r"compute.quantization freezes .*: verify.tuning.trainable has to be",
+        ),
         ({"refine": {"keep": 1.5}}, r"refine.keep: found 1.5; allowed: less than or equal to 1"),
         ({"split": {"evaluation_share": 1}}, "split.evaluation_share: found 1; allowed: less than"),
         ({"verify": {"arms": ["full", "best"]}}, r'verify.arms.1: found "best".*full.*bottom'),

@@ -1,6 +1,6 @@
-"""Three quarters of COCO's captions, for aligning the base; the study keeps to the rest.
+"""COCO's captions in two: three quarters to align the base with, and the rest for the study.
 
-python captions.py data/coco_captions/annotations.json captions.json
+python captions.py data/coco_captions/annotations.json captions.json coco.json
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ SHARE = 0.75
 
 
 def main() -> None:
-    """Write the samples whose image's name draws them, with image paths as seen from the target."""
-    source, target = map(Path, sys.argv[1:])
+    """Write both files, with image paths as seen from them; an image's name draws its file."""
+    source, *targets = map(Path, sys.argv[1:])
     rows = json.loads(source.read_text("utf-8"))
-    images = (source.parent / "images").relative_to(target.parent)
-    chosen = [
-        row | {"image": str(images / row["image"])} for row in rows if _draw(row["image"]) < SHARE
-    ]
-    target.write_text(json.dumps(chosen), "utf-8")
-    print(f"{len(chosen)} of {len(rows)} captions: {target}")
+    images = (source.parent / "images").relative_to(targets[0].parent)
+    shown = [row | {"image": str(images / row["image"])} for row in rows]
+    chosen = [_draw(row["image"]) < SHARE for row in rows]
+    for target, wanted in zip(targets, (True, False), strict=True):
+        some = [row for row, drawn in zip(shown, chosen, strict=True) if drawn == wanted]
+        target.write_text(json.dumps(some), "utf-8")
+        print(f"{len(some)} of {len(rows)} captions: {target}")
 
 
 def _draw(name: str) -> float:

@@ -32,7 +32,7 @@ from revolion.models.hf import HuggingFaceVLM
 from revolion.models.training import load_parameters
 from revolion.origin import source_digest
 from revolion.samples import Sample
-from revolion.settings import ComputeSettings, TuningSettings
+from revolion.settings import ComputeSettings, ImageSettings, TuningSettings, effective
 from revolion.store import Store, explained, write_atomically
 from revolion.tables import from_table
 from revolion.taken import IMAGES, SAMPLES, images_root
@@ -40,7 +40,6 @@ from revolion.tuning import Ordered, course
 
 ALIGNMENT = "alignment.json"
 HELD_OUT = 0.05  # of the captions
-_PIXELS = 100_000_000
 _ASKED = 8  # captions at once
 
 Unit = Callable[[Path], None]
@@ -131,7 +130,7 @@ class _Alignment:
         digests = dict(images.select("path", "sha256").iter_rows())
 
         def write(folder: Path) -> None:
-            model = HuggingFaceVLM(str(raw), compute, self.settings, _PIXELS, self.seed)
+            model = HuggingFaceVLM(str(raw), compute, self.settings, ImageSettings(), self.seed)
             features.keep(folder, digests, lambda paths: model.encode(captions.root, paths))
 
         return self._unit("features", [raw.name, captions.folder.name], write)
@@ -142,7 +141,7 @@ class _Alignment:
             if not start.exists():
                 _standardised(raw, kept, folder / "new")
                 (folder / "new").rename(start)
-            model = HuggingFaceVLM(str(start), compute, self.settings, _PIXELS, self.seed)
+            model = HuggingFaceVLM(str(start), compute, self.settings, ImageSettings(), self.seed)
             model.see(Features([(captions.root, kept)]))
             measured = self._tune(model, captions.samples(), folder)
             model.save_tuned(folder)
@@ -150,7 +149,7 @@ class _Alignment:
             text = json.dumps(measured, indent=1)
             write_atomically(base / ALIGNMENT, text.encode())
 
-        params = [kept.name, self.settings.model_dump(mode="json"), self.seed]
+        params = [kept.name, effective(self.settings), self.seed]
         return self._unit("aligned", params, write, resume=True) / "base"
 
     def _tune(

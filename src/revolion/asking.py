@@ -63,14 +63,14 @@ class Local(Candidate):
     unit: str | None = None
 
     def identity(self, evaluation: Evaluation) -> dict[str, Any]:
-        compute = self._study(evaluation).compute
+        compute = self._study(evaluation).compute.numerics()
         answering = evaluation.study.answering
         return {
             "kind": "tuned" if self.tuned else "checkpoint",
             "name": self.name,
             "fingerprint": self._found().fingerprint(),
             "unit": self.unit,
-            "compute": f"{compute.device};{compute.dtype};{compute.attention}",
+            "compute": ";".join(compute.values()),
             "batch_size": answering.batch_size,
             **({"batch_tokens": answering.batch_tokens} if answering.batch_tokens else {}),
         }
@@ -144,7 +144,7 @@ class Remote(Candidate):
     def _requester(self, evaluation: Evaluation) -> Callable[[Question], bytes]:
         study = evaluation.study
         fields = generation(self.endpoint.model, study.answering, study.seed, self.changes)
-        return lambda question: body(question, fields, study.images.max_pixels)
+        return lambda question: body(question, fields, study.images)
 
 
 class _Work:

@@ -69,6 +69,7 @@ def _manifest(evaluation: Evaluation, candidate: Candidate) -> dict[str, Any]:
         "temperature": answering.temperature,
         "seed": evaluation.study.seed,
         "max_pixels": evaluation.study.images.max_pixels,
+        "shown_pixels": evaluation.study.images.shown_pixels,
         "prompts": _PROMPTS,
     }
 

@@ -7,6 +7,7 @@ backend goes on from what the store holds.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import signal
 import threading
@@ -18,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from revolion import backends, jobs, metrics, models, plan, results
-from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError
+from revolion import backends, jobs, metrics, models, plan, results, studyfile
+from revolion.errors import BackendError, InterruptedRun, RevolionError, SettingsError, first_line
 from revolion.jobs import Job
 from revolion.origin import source_digest
 from revolion.parts import read_parts
 from revolion.refining import draws
 from revolion.resources import gpus
-from revolion.settings import Study
+from revolion.settings import ComputeSettings, Study
 from revolion.store import Store, explained
 from revolion.taken import content, stale
 from revolion.units import Model, Parts, Unit
@@ -319,9 +320,10 @@ def _backend(study: Study) -> Any:
 
 
 def settled(study: Study) -> Study:
-    """The study with `auto` replaced by what it means on this machine.
+    """The study with `auto` replaced by what it means on this machine, and files by their content.
 
-    So that the keys of a run folder tell a CPU's numbers from a GPU's.
+    So that the keys of a run folder tell a CPU's numbers from a GPU's. Raises SettingsError for a
+    DeepSpeed config that is none.
     """
     compute = study.compute
     device, dtype = compute.device, compute.dtype
@@ -329,8 +331,22 @@ def settled(study: Study) -> Study:
         device = "cuda" if gpus() and _torch_sees_gpus() else "cpu"
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
-    fixed = compute.model_copy(update={"device": device, "dtype": dtype})
+    update = {"device": device, "dtype": dtype}
+    if isinstance(compute.deepspeed, Path):
+        compute = _with_config(compute, compute.deepspeed)
+    fixed = compute.model_copy(update=update)
     return study.model_copy(update={"compute": fixed})
+
+
+def _with_config(compute: ComputeSettings, file: Path) -> ComputeSettings:
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"compute.deepspeed: {file} can't be read as JSON: {first_line(error)}"
+        ) from None
+    values = compute.model_dump(mode="json") | {"deepspeed": config}
+    return studyfile.checked(ComputeSettings, values, f"compute.deepspeed, {file}")
 
 
 def _torch_sees_gpus() -> bool:

@@ -16,15 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from revolion.errors import SettingsError
-from revolion.settings import Section, Study, TuningSettings
+from revolion.settings import Study, TuningSettings, effective
 from revolion.units import ASKED, SIDES, Draw, Draws, Model, Part, Parts, Unit, fold_of, without
-
-_WITHOUT_EFFECT: Any = {
-    "checkpoint_every": True,
-    "shard": True,
-    "tuning": {"checkpoint_every": True},
-}
-"""Settings of any section that say how often work is saved, in pydantic's form."""
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
@@ -44,13 +37,13 @@ def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
     for dataset in study.datasets:
         params = {
             "source": sources[dataset.name],
-            "images": _dump(dataset).get("images"),
+            "images": effective(dataset).get("images"),
             "format": dataset.format,
             "limit": dataset.limit,
             "seed": study.seed if dataset.limit else None,
-            "instructions": _dump(dataset).get("instructions"),
+            "instructions": effective(dataset).get("instructions"),
             "minus": [[*_other(study, other), sources[other]] for other in dataset.minus],
-            "policy": _dump(study.images),
+            "policy": effective(study.images.model_copy(update={"shown_pixels": None})),
         }
         units.append(Unit("intake", (dataset.name,), params))
     return units
@@ -61,7 +54,7 @@ def _other(study: Study, other: str) -> tuple[Any, ...]:
     if other not in study.names:
         return (Path(other).name,)
     settings = study.dataset(other)
-    return other, _dump(settings).get("images"), settings.format
+    return other, effective(settings).get("images"), settings.format
 
 
 def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -> Unit:
@@ -70,7 +63,7 @@ def split(study: Study, taken_in: Sequence[Unit], contents: Mapping[str, str]) -
     Arguments: ``contents`` the digest of what each data set was found to hold, which a repaired
     image changes and an intake's key does not tell.
     """
-    params = {"split": _dump(study.split), "seed": study.seed, "contents": dict(contents)}
+    params = {"split": effective(study.split), "seed": study.seed, "contents": dict(contents)}
     if "crossfit" in study.quality.measures:
         params["folds"] = study.quality.folds
     if study.quality.train_share is not None:
@@ -102,32 +95,14 @@ def arms(study: Study, parts: Parts, base: Model, refine: Unit, draws: Draws | N
     return [*units, planner.verify(units)] if units else []
 
 
-def effective(study: Study) -> dict[str, dict[str, Any]]:
-    """The settings that can change a number, by section, for people who compare two studies."""
-    return {
-        "images": _dump(study.images),
-        "limit": {dataset.name: dataset.limit for dataset in study.datasets},
-        "split": _dump(study.split),
-        "tuning": _dump(study.tuning),
-        "answering": _dump(study.answering),
-        "metrics": _dump(study.metrics),
-        "quality": _dump(study.quality),
-        "refine": _dump(study.refine),
-        "verify": _dump(study.verify),
-    }
-
-
 class _Planner:
     def __init__(self, study: Study, parts: Parts, base: Model) -> None:
         self.study, self.parts, self.base = study, parts, base
-        compute = study.compute
-        self.model = {
-            "base": base.fingerprint,
-            "dtype": compute.dtype,
-            "attention": compute.attention,
-            "device": compute.device,
-            "seed": study.seed,
-        }
+        self.model = {"base": base.fingerprint, "seed": study.seed, **study.compute.numerics()}
+        if study.images.shown_pixels is not None:
+            self.model["shown_pixels"] = study.images.shown_pixels
+        deepspeed = study.compute.deepspeed
+        self.how_tuned = {} if deepspeed is None else {"deepspeed": deepspeed}
 
     def grid(self) -> Iterator[Unit]:
         """Tune on every data set; let each model answer and be scored on every data set."""
@@ -229,8 +204,9 @@ class _Planner:
         contents = [part.content for part in parts]
         params = {
             "model": self.model,
-            "tuning": _dump(settings),
+            "tuning": effective(settings),
             "content": contents[0] if len(contents) == 1 else contents,
+            **self.how_tuned,
         }
         sources = {f"train/{part.dataset}-{part.side}": part.path for part in parts}
         sources |= self.shown(parts, settings)
@@ -244,21 +220,21 @@ class _Planner:
         params = {
             "model": self.model,
             "adaptation": how.adaptation(),
-            "answering": _dump(self.study.answering),
+            "answering": effective(self.study.answering),
             "content": part.content,
         }
         sources = {"tuned": tuning.key, "part": part.path} | self.shown([part], how)
         needs = (tuning.key, *self.needed(sources))
         answer = Unit("answer", names, params, needs, sources, part.turns, gpus=1)
         yield answer
-        score = {"metrics": _dump(self.study.metrics)}
+        score = {"metrics": effective(self.study.metrics)}
         yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
 
     def grade(self, grid: Sequence[Unit]) -> Unit:
         scores = [unit for unit in grid if unit.stage == "score"]
         asked = [self.parts[name, "evaluation"] for name in self.study.names]
         params = {
-            "quality": _dump(self.study.quality),
+            "quality": effective(self.study.quality),
             "datasets": self.study.names,
             "seen": [part.seen for part in asked],
         }
@@ -271,7 +247,7 @@ class _Planner:
         return Unit("grade", ("all",), params, needs, sources)
 
     def refine(self, grade: Unit) -> Unit:
-        params = {"refine": _dump(self.study.refine), "sq": self.study.quality.sq}
+        params = {"refine": effective(self.study.refine), "sq": self.study.quality.sq}
         return Unit("refine", ("all",), params, (grade.key,), {"grade": grade.key})
 
     def arms(self, refine: Unit, draws: Draws | None) -> Iterator[Unit]:
@@ -294,12 +270,13 @@ class _Planner:
         budget = arm_tuning(self.study, sum(part.samples for part in trained.values()))
         params = {
             "model": self.model,
-            "tuning": _dump(budget),
+            "tuning": effective(budget),
             "content": [part.content for part in trained.values()],
             "arm": arm,
             "arm_seed": seed,
             # What was drawn, not by which selection: one that draws the same renews nothing.
             "drawn": draw.content,
+            **self.how_tuned,
         }
         sources = {f"train/{name}": part.path for name, part in trained.items()}
         sources |= self.shown([*trained.values()], budget)
@@ -329,14 +306,3 @@ def arm_tuning(study: Study, total: int) -> TuningSettings:
         return own
     settings = own or study.tuning
     return settings.model_copy(update={"steps": settings.steps_for(total), "epochs": None})
-
-
-def _dump(section: Section) -> dict[str, Any]:
-    """A section as plain values, without what can't change a result.
-
-    Nor with what is left open, so that a setting which comes to be renews no study without it.
-    """
-    dumped: dict[str, Any] = section.model_dump(
-        mode="json", exclude=_WITHOUT_EFFECT, exclude_none=True
-    )
-    return dumped

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from revolion import metrics, plan
+from revolion import metrics
 from revolion.agreement import agreements, sampled
 from revolion.answering import ANSWERS
 from revolion.cost import costs
@@ -22,7 +22,7 @@ from revolion.refining import SELECTION
 from revolion.report.markdown import markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
 from revolion.scoring import SCORES
-from revolion.settings import Study
+from revolion.settings import Study, effective
 from revolion.store import Store, explained, opened_atomically, write_atomically
 from revolion.tables import sink_table
 from revolion.taken import counts
@@ -37,6 +37,7 @@ REFINED = "refined"
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
 _UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
 _TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
+_TELLING = ("images", "split", "tuning", "answering", "quality", "refine", "verify")
 
 
 def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> dict[str, Any]:
@@ -149,13 +150,14 @@ def signature(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -
     """
     model = next(unit.params["model"] for unit in units if unit.stage == "tune")
     found = {
-        **plan.effective(study),
+        **{name: effective(getattr(study, name)) for name in _TELLING},
+        "limit": {dataset.name: dataset.limit for dataset in study.datasets},
         "metrics": metrics.signature(
             study.metrics.tokenizer, study.metrics.preset, meteor=study.metrics.meteor
         ),
         "base": study.base,
         "fingerprint": model["base"],
-        "compute": f"{model['device']};{model['dtype']};{model['attention']}",
+        "compute": ";".join(study.compute.numerics().values()),
         "seed": study.seed,
         "data": {name: _content(parts, name) for name in study.names},
         "versions": _versions(store, units),

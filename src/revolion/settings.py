@@ -11,12 +11,21 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from revolion.sections import (
+    BridgeSettings,
+    ComputeSettings,
+    Count,
+    LoraSettings,
+    Section,
+    TuningSettings,
+    effective,
+)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arm = Literal["full", "refined", "random", "bottom"]
 Measure = Literal["answers", "likelihood", "crossfit"]
@@ -29,12 +38,6 @@ SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The SQ kinds that each measure gives."""
-
-
-class Section(BaseModel):
-    """A part of the study file: frozen, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class InstructionSettings(Section):
@@ -76,6 +79,9 @@ class ImageSettings(Section):
         "skip", description="an unusable image stops the study, or its samples are set aside"
     )
     max_pixels: Count = Field(100_000_000, description="larger images are refused unread")
+    shown_pixels: Count | None = Field(
+        None, description="models are shown larger images scaled down to so many pixels"
+    )
 
 
 class SplitSettings(Section):
@@ -89,82 +95,6 @@ class SplitSettings(Section):
     near_duplicates: bool = Field(
         True, description="images that look alike are on one side, too, not only equal files"
     )
-
-
-class LoraSettings(Section):
-    """LoRA adapters, where `trainable` is `lora`."""
-
-    rank: Count = Field(16, description="rank of the adapters")
-    alpha: Count = Field(32, description="scale of the adapters")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before them")
-    targets: tuple[str, ...] | None = Field(
-        None, description="regular expressions of module names; default: the LLM's linear layers"
-    )
-
-
-class TuningSettings(Section):
-    """How a model is tuned on one data set. Give `steps` or `epochs`, not both."""
-
-    trainable: Literal["projector", "lora", "all"] | tuple[str, ...] = Field(
-        "projector",
-        description="projector | lora | all | a list of regular expressions of parameter names",
-    )
-    steps: Count | None = Field(None, description="optimiser steps")
-    epochs: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="passes over the train part; default: 1 where steps is not given"
-    )
-    batch_size: Count = Field(32, description="samples per optimiser step")
-    micro_batch_size: Count | None = Field(
-        None, description="samples per forward pass; default: batch_size; must divide it"
-    )
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="peak learning rate")
-    schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="its course")
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.03, description="share of the steps that warm up"
-    )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's weight decay")
-    max_grad_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="gradient clipping")
-    max_tokens: Annotated[int, Field(ge=16)] = Field(
-        2048, description="longer conversations are cut at the end while tuning"
-    )
-    checkpoint_every: Count = Field(100, description="steps between resumable checkpoints")
-    lora: LoraSettings = Field(LoraSettings(), description="only read where trainable is lora")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> TuningSettings:
-        if self.steps is not None and self.epochs is not None:
-            raise ValueError("steps and epochs exclude each other: give one")
-        if self.micro_batch_size and self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"micro_batch_size {self.micro_batch_size} does not divide"
-                f" batch_size {self.batch_size}"
-            )
-        return self
-
-    @property
-    def leaves_encoder(self) -> bool:
-        """Whether a base's image encoder stays as it is; of a list of patterns nobody knows."""
-        return self.trainable in ("projector", "lora")
-
-    def adaptation(self) -> dict[str, Any]:
-        """What decides which parameters are tuned: the values of `trainable` and `lora`."""
-        return self.model_dump(include={"trainable", "lora"}, exclude_none=True)
-
-    def steps_for(self, samples: int) -> int:
-        """The optimiser steps over a train part of this many samples, at least 1."""
-        if self.steps is not None:
-            return self.steps
-        return max(1, round((self.epochs or 1.0) * samples / self.batch_size))
-
-
-class BridgeSettings(Section):
-    """What stands between an image encoder and a language model."""
-
-    projector: Literal["linear", "mlp", "qformer"] = Field(
-        "mlp", description="one layer, two layers, or a Q-Former"
-    )
-    grid: Count = Field(4, description="an image becomes grid * grid features")
-    feature_layer: int = Field(-1, description="the encoder's layer that they are of")
 
 
 class AnsweringSettings(Section):
@@ -261,25 +191,6 @@ class VerifySettings(Section):
         return self
 
 
-class ComputeSettings(Section):
-    """Where the work runs. Workers never change a result; threads, dtype and attention may."""
-
-    backend: Literal["local"] = Field("local", description="who runs the units")
-    workers: Annotated[int, Field(ge=0)] = Field(
-        0, description="worker processes; 0 works in this process"
-    )
-    threads: Count = Field(1, description="compute threads of each worker")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto: a GPU if there is one"
-    )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bfloat16 on a GPU, float32 on a CPU"
-    )
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
-        "sdpa", description="attention implementation"
-    )
-
-
 class Study(Section):
     """A whole study."""
 
@@ -313,6 +224,17 @@ class Study(Section):
                 raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
         return self
 
+    @model_validator(mode="after")
+    def _quantizable(self) -> Study:
+        tunings = {"tuning": self.tuning, "verify.tuning": self.verify.tuning or self.tuning}
+        for where, settings in tunings.items():
+            if self.compute.quantization and not settings.leaves_encoder:
+                raise ValueError(
+                    f"compute.quantization freezes the base's weights: {where}.trainable has to be"
+                    " 'projector' or 'lora'"
+                )
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """The data sets' names in the study's order."""
@@ -339,7 +261,11 @@ class Study(Section):
         )
         local = folder / self.base
         base = str(local.resolve()) if self.base.startswith((".", "/")) else self.base
-        return self.model_copy(update={"datasets": datasets, "base": base})
+        compute = self.compute
+        if isinstance(compute.deepspeed, Path):
+            config = _absolute(folder, compute.deepspeed)
+            compute = compute.model_copy(update={"deepspeed": config})
+        return self.model_copy(update={"datasets": datasets, "base": base, "compute": compute})
 
 
 def _beside(folder: Path, dataset: DatasetSettings) -> Path:
@@ -356,3 +282,27 @@ def _absolute_roots(folder: Path, images: Path | dict[str, Path]) -> Path | dict
 def _absolute(folder: Path, path: Path) -> Path:
     # Without '..', so that a path is below its root in letters, too, and has one spelling in keys.
     return Path(os.path.normpath(folder / path))
+
+
+__all__ = [
+    "AnsweringSettings",
+    "Arm",
+    "BridgeSettings",
+    "ComputeSettings",
+    "Count",
+    "DatasetSettings",
+    "ImageSettings",
+    "InstructionSettings",
+    "LoraSettings",
+    "MetricSettings",
+    "Name",
+    "QualitySettings",
+    "RefineSettings",
+    "Section",
+    "Share",
+    "SplitSettings",
+    "Study",
+    "TuningSettings",
+    "VerifySettings",
+    "effective",
+]

@@ -204,12 +204,13 @@ def load(base: Base, study: Study, tuning: TuningSettings | None) -> VLM:
     matches no parameter.
     """
     adaptation = digest(tuning.adaptation() if tuning else None)
-    pixels, seed = study.images.max_pixels, study.seed
-    key = (base, base.fingerprint(), study.compute, adaptation, pixels, seed)
+    compute, images, seed = study.compute, study.images, study.seed
+    how = digest([section.model_dump(mode="json") for section in (compute, images)])
+    key = (base, base.fingerprint(), how, adaptation, seed)
     if key not in _loaded:
         _loaded.clear()  # first, for two bases may not fit beside each other
         release_memory()
-        _loaded[key] = _class(base.kind)(base.folder, study.compute, tuning, pixels, seed)
+        _loaded[key] = _class(base.kind)(base.folder, compute, tuning, images, seed)
     _loaded[key].see(None)  # who asked it last may have left features of other images
     return _loaded[key]
 

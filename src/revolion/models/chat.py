@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from revolion.errors import ImageError
-from revolion.images import check, open_rgb, resolve, usable
+from revolion.images import check, resolve, usable
 from revolion.models.messages import Message, asked
+from revolion.models.pictures import picture, within
 from revolion.samples import Question
-from revolion.settings import AnsweringSettings
+from revolion.settings import AnsweringSettings, ImageSettings
 
 _SENT_AS_THEY_ARE = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """The kinds of image that every server takes, and their media types; others become PNG."""
@@ -35,30 +36,32 @@ def generation(
     return {name: value for name, value in {**fields, **changes}.items() if value is not None}
 
 
-def body(question: Question, generation: Mapping[str, Any], max_pixels: int) -> bytes:
+def body(question: Question, generation: Mapping[str, Any], images: ImageSettings) -> bytes:
     """The JSON of one request. Raises ImageError for an image that can't be used (any more)."""
-    images = (data_url(Path(question.root), path, max_pixels) for path in question.images)
+    urls = (data_url(Path(question.root), path, images) for path in question.images)
     messages = [
-        message | {"content": _content(message["content"], images)} for message in asked(question)
+        message | {"content": _content(message["content"], urls)} for message in asked(question)
     ]
     return json.dumps({**generation, "messages": messages}).encode()
 
 
-def data_url(root: Path, path: str, max_pixels: int) -> str:
-    """An image as a data URL: the file's own bytes, or a PNG of what servers commonly refuse.
+def data_url(root: Path, path: str, settings: ImageSettings) -> str:
+    """An image as a data URL: the file's own bytes, or a PNG of what is scaled down or commonly
+    refused by servers.
 
     The media type is that of the content, whatever the file is called. Raises ImageError.
     """
-    record = check(root, path, max_pixels)
+    record = check(root, path, settings.max_pixels)
     if not usable(record.verdict):
         problem = f"{record.verdict}: {record.reason}. Repair it or take its rows out"
         raise ImageError(problem, root / path.replace("\0", "?"))
     kind = _SENT_AS_THEY_ARE.get(record.kind or "")
-    if kind:
+    size = (record.width or 0, record.height or 0)
+    if kind and within(size, settings.shown_pixels) == size:
         data = resolve(root, path).read_bytes()
     else:
         kind, png = "image/png", io.BytesIO()
-        open_rgb(root, path, max_pixels).save(png, "PNG")
+        picture(root, path, settings).save(png, "PNG")
         data = png.getvalue()
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 

@@ -21,7 +21,7 @@ from revolion.errors import InterruptedRun, ModelError
 from revolion.features import Features
 from revolion.models import VLM, Answer, Log, Weight
 from revolion.samples import Question, Sample, Turn
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
 _TUNED = "tuned.safetensors"
 
@@ -34,7 +34,7 @@ class FakeVLM(VLM):
         folder: str,
         compute: ComputeSettings,
         tuning: TuningSettings | None,
-        max_pixels: int,
+        images: ImageSettings,
         seed: int,
     ) -> None:
         self._memory: dict[str, str] = {}

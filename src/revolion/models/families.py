@@ -5,9 +5,13 @@ Everything else about a family comes from its config, model, processor and chat 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from revolion.errors import ModelError
+
+LANGUAGE = re.compile(r"(^|\.)(language|text)_model\.")
+"""Finds the name of what belongs to the language model."""
 
 
 @dataclass(frozen=True, slots=True)

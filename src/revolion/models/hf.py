@@ -12,23 +12,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
-from transformers.utils.import_utils import is_torchvision_available
+from transformers import GenerationConfig
 
-from revolion.album import Album
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
-from revolion.images import open_rgb
 from revolion.models import VLM, Answer, Log, Weight, bridge
+from revolion.models.album import Album
 from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
+from revolion.models.loading import (
+    device_of,
+    dtype_of,
+    end_ids,
+    forget_decoding,
+    load_model,
+    load_processor,
+)
+from revolion.models.pictures import picture
 from revolion.models.prompts import IGNORED, Picture, Prompter, cut, encode, encode_with_labels
 from revolion.models.trainable import choose
 from revolion.models.training import load_parameters, save_parameters, train
 from revolion.samples import Question, Sample
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _COUNTED = 1000  # prompts that are tokenized together only to be counted
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
 
@@ -41,25 +47,25 @@ class HuggingFaceVLM(VLM):
         folder: str,
         compute: ComputeSettings,
         tuning: TuningSettings | None,
-        max_pixels: int,
+        images: ImageSettings,
         seed: int,
     ) -> None:
         torch.set_num_threads(compute.threads)
         hush()
         self._folder = folder
-        self._max_pixels = max_pixels
-        self._album = Album(max_pixels)
+        assert not isinstance(compute.deepspeed, Path)  # a settled study holds what is in it
+        self._images, self._deepspeed = images, compute.deepspeed
+        self._album = Album(images)
         self._features: Features | None = None
         self._growth: dict[tuple[object, ...], int] = {}
-        self._device = _device(compute.device)
-        self._processor = _load_processor(folder)
+        self._device = device_of(compute.device)
+        self._processor = load_processor(folder)
         # Not the model's own word: that is its first parameter's, which may be a tuned one.
-        self._dtype = _dtype(compute.dtype, self._device)
-        self._model = _load_model(folder, self._dtype, compute.attention)
-        self._model.to(self._device)
+        self._dtype = dtype_of(compute.dtype, self._device)
+        self._model = load_model(folder, self._device, self._dtype, compute)
         self._model.eval()
-        self._ends = _end_ids(self._model, self._processor)
-        _forget_decoding(self._model)
+        self._ends = end_ids(self._model, self._processor)
+        forget_decoding(self._model)
         self._type = self._model.config.model_type
         self._family = FAMILIES.get(self._type, Family(()))
         self._prompter = Prompter(self._processor, self._ends, self._family.template)
@@ -95,6 +101,7 @@ class HuggingFaceVLM(VLM):
                 settings,
                 folder,
                 dtype=self._dtype,
+                deepspeed=self._deepspeed,
                 seed=seed,
                 log=log,
                 stop=stop,
@@ -103,7 +110,7 @@ class HuggingFaceVLM(VLM):
     def encode(self, root: str, paths: Sequence[str]) -> npt.NDArray[np.float32]:
         if not isinstance(self._model, bridge.Bridge):
             raise ModelError(f"base '{self._folder}': only a bridge's encoder can be asked alone")
-        pictures = [open_rgb(Path(root), path, self._max_pixels) for path in paths]
+        pictures = [picture(Path(root), path, self._images) for path in paths]
         with self._quiet(), _memory_errors(), self._inference():
             pixels = self._processor.image_processor(pictures, return_tensors="pt")
             features = self._model.encode(pixels["pixel_values"].to(self._device, self._dtype))
@@ -248,83 +255,6 @@ class HuggingFaceVLM(VLM):
             yield
 
 
-def _load_processor(folder: str) -> Any:
-    try:
-        processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
-        raise ModelError(
-            f"base '{folder}': its processor can't be loaded: {first_line(error)}; {_needed(error)}"
-        ) from error
-    if getattr(processor, "image_processor", None) is None or not hasattr(processor, "tokenizer"):
-        raise ModelError(
-            f"base '{folder}': what AutoProcessor finds there ({type(processor).__name__}) has no"
-            " image processor; the folder needs processor_config.json and preprocessor_config.json"
-        )
-    if processor.tokenizer.pad_token is None:
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token
-    return processor
-
-
-def _needed(error: Exception) -> str:
-    """What a processor that can't be loaded lacks."""
-    if "video" in str(error).lower() and not is_torchvision_available():
-        return (
-            "it takes videos too, and that part of transformers needs the package torchvision, in"
-            " the release for your torch"
-        )
-    if isinstance(error, ImportError):
-        return "install the package that it asks for"
-    return "the folder needs processor_config.json (or preprocessor_config.json) and tokenizer.json"
-
-
-def _load_model(folder: str, dtype: torch.dtype, attention: str) -> Any:
-    try:
-        model = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, attn_implementation=attention, use_safetensors=True
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(
-            f"base '{folder}': no image-text-to-text model can be loaded: {first_line(error)}"
-        ) from error
-    if getattr(model.config, "text_config", model.config).is_encoder_decoder:
-        raise ModelError(
-            f"base '{folder}': its language model has an encoder and a decoder, for which labels"
-            " can't be made; take one with a decoder alone"
-        )
-    return model
-
-
-def _device(wanted: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise ModelError("compute.device is 'cuda', but torch finds no GPU; use 'cpu' or 'auto'")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
-
-
-def _dtype(wanted: str, device: torch.device) -> torch.dtype:
-    if wanted == "auto":
-        wanted = "bfloat16" if device.type == "cuda" else "float32"
-    if wanted == "float16" and device.type == "cpu":
-        raise ModelError("compute.dtype is 'float16', which needs a GPU; use 'float32' or 'auto'")
-    return _DTYPES[wanted]
-
-
-def _end_ids(model: Any, processor: Any) -> list[int]:
-    """The ids that end an answer: the checkpoint's and the tokenizer's."""
-    found = model.generation_config.eos_token_id
-    ids = list(found) if isinstance(found, list | tuple) else [found]
-    return [
-        end for end in dict.fromkeys([*ids, processor.tokenizer.eos_token_id]) if end is not None
-    ]
-
-
-def _forget_decoding(model: Any) -> None:
-    """Drop the checkpoint's decoding settings: they fill whatever a call leaves open."""
-    for module in model.modules():  # some families generate by an inner model of its own settings
-        if hasattr(module, "generation_config"):
-            module.generation_config = GenerationConfig()
-
-
 def _log_probabilities(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """float64[batch, length - 1]: each labelled token's log-probability in nats; 0 elsewhere."""
     targets = labels[:, 1:]
@@ -358,9 +288,14 @@ def _weights(
 def _smaller(settings: TuningSettings) -> str:
     """What makes a tuning step take less memory, as the end of an error's message."""
     micro = settings.micro_batch_size or settings.batch_size
-    if micro > 1:
-        return f"; give tuning.micro_batch_size below its present {micro}"
-    return "; lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+    if settings.micro_tokens is None and micro > 1:
+        cure = f"give tuning.micro_batch_size below its present {micro}, or tuning.micro_tokens"
+    elif (settings.micro_tokens or 0) > settings.max_tokens:
+        cure = f"give tuning.micro_tokens below its present {settings.micro_tokens}"
+    else:
+        cure = "lower tuning.max_tokens, or tune fewer parameters (tuning.trainable)"
+    more = "" if settings.gradient_checkpointing else ", or set tuning.gradient_checkpointing"
+    return f"; {cure}{more}"
 
 
 @contextmanager

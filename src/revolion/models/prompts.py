@@ -218,8 +218,7 @@ def cut(
 ) -> dict[str, torch.Tensor]:
     """The same tensors, rows cut after ``max_tokens``.
 
-    Raises ModelError where the cut would go through an image, or would leave no response token in
-    the whole batch.
+    Raises ModelError where the cut would go through an image.
     """
     shape = tensors["input_ids"].shape
     if shape[1] <= max_tokens:
@@ -229,16 +228,10 @@ def cut(
             f"a conversation has an image after its token {max_tokens}, where tuning.max_tokens"
             " cuts; raise tuning.max_tokens"
         )
-    short = {
+    return {
         name: tensor[:, :max_tokens] if tensor.shape == shape else tensor
         for name, tensor in tensors.items()
     }
-    if bool((short["labels"] == IGNORED).all()):
-        raise ModelError(
-            f"prompts alone fill tuning.max_tokens ({max_tokens}) in a whole batch, so no response"
-            " is left to learn; raise tuning.max_tokens"
-        )
-    return short
 
 
 def _moved(spans: Sequence[Span], replaced: Sequence[Any]) -> list[Span]:

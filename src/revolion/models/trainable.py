@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from revolion.models.families import FAMILIES
 from revolion.settings import LoraSettings, TuningSettings
 
 _LLM_LINEAR = r".*(language|text)_model.*\.(q|k|v|o|gate|up|down)_proj"
+_SHOWN = 5  # names in a message
 
 
 def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[str, nn.Parameter]:
@@ -31,6 +32,26 @@ def choose(model: nn.Module, model_type: str, settings: TuningSettings) -> dict[
     else:
         patterns = settings.trainable
     return _thaw(model, patterns)
+
+
+def own_rates(parameters: Mapping[str, nn.Parameter], settings: TuningSettings) -> dict[str, float]:
+    """The rate of each parameter by name that `tuning.learning_rates` gives one; first match wins.
+
+    Raises ModelError for a pattern that is left without a parameter.
+    """
+    found: dict[str, float] = {}
+    for pattern, rate in settings.learning_rates or ():
+        compiled = _compiled("tuning.learning_rates", pattern)
+        matching = [name for name in parameters if compiled.search(name) and name not in found]
+        if not matching:
+            rest = [name for name in parameters if name not in found]
+            some = ", ".join(rest[:_SHOWN]) + (", ..." if len(rest) > _SHOWN else "")
+            raise ModelError(
+                f"tuning.learning_rates: '{pattern}' matches no parameter that is tuned and has no"
+                f" rate yet; those are: {some or 'none'}"
+            )
+        found |= dict.fromkeys(matching, rate)
+    return found
 
 
 def _projector(model_type: str) -> tuple[str, ...]:

@@ -1,16 +1,19 @@
 """Tuning with `transformers.Trainer`: its loop and its checkpoints, our order and our log.
 
-Three things differ from a plain Trainer. The data come in the caller's order. Checkpoints hold only
-the trainable parameters, since a frozen 7 B base would cost 14 GB each. And a checkpoint counts
-only once it is on the disk and marked complete, so that a run which ends while saving, be it by a
-power cut, resumes from the one before.
+Four things differ from a plain Trainer. The data come in the caller's order. A step's passes need
+not be equally large (`passes.py`). Checkpoints hold only the trainable parameters, since a frozen
+7 B base would cost 14 GB each. And a checkpoint counts only once it is on the disk and marked
+complete, so that a run which ends while saving, be it by a power cut, resumes from the one before.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from revolion.errors import InterruptedRun
+from revolion.errors import InterruptedRun, ModelError, first_line
 from revolion.models import Log
+from revolion.models.passes import Collate, Passes, responses
+from revolion.models.trainable import own_rates
 from revolion.resources import peak_memory
 from revolion.settings import TuningSettings
 from revolion.store import sync_files
@@ -34,11 +39,12 @@ def train(
     model: Any,
     trainable: Mapping[str, torch.nn.Parameter],
     samples: Sequence[Any],
-    collate: Callable[[list[Any]], dict[str, torch.Tensor]],
+    collate: Collate,
     settings: TuningSettings,
     folder: Path,
     *,
     dtype: torch.dtype,
+    deepspeed: dict[str, Any] | None,
     seed: int,
     log: Log,
     stop: Callable[[], bool],
@@ -46,27 +52,51 @@ def train(
     """Tune the trainable parameters of ``model`` on ``samples`` in their order.
 
     ``dtype`` is what is computed in; the trainable parameters themselves are float32.
+    ``deepspeed`` is DeepSpeed's config, if that is to step.
     Raises InterruptedRun after saving a checkpoint once ``stop()`` is true.
     """
-    micro = settings.micro_batch_size or settings.batch_size
-    counter = _TokenCounter(collate)
-    callback = _Watcher(counter, settings.batch_size // micro, log, stop)
+    passes = Passes(collate, settings)
+    callback = _Watcher(passes, log, stop)
     trainer = _Trainer(
         model=model,
         args=_arguments(
-            settings, folder / _CHECKPOINTS, len(samples), dtype, model.device.type, seed
+            settings, folder / _CHECKPOINTS, len(samples), dtype, model.device.type, seed, deepspeed
         ),
         train_dataset=samples,
-        data_collator=counter,
+        data_collator=passes,  # type: ignore[arg-type]  # a list of what it expects one of
         callbacks=[callback],
     )
     trainer.trainable = dict(trainable)
+    trainer.own_rates = own_rates(trainable, settings)
     trainer.pop_callback(_printer())
     model.train()
-    trainer.train(resume_from_checkpoint=_last_complete(folder / _CHECKPOINTS))
+    with _recomputing(model, settings.gradient_checkpointing):
+        trainer.train(resume_from_checkpoint=_last_complete(folder / _CHECKPOINTS))
     model.eval()
     if callback.stopped:
         raise InterruptedRun("tuning stopped at a checkpoint")
+
+
+@contextmanager
+def _recomputing(model: Any, wanted: bool) -> Iterator[None]:
+    """Where it is wanted, layers keep their inputs alone and are computed again going backward."""
+    if not wanted:
+        yield
+        return
+    try:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    except ValueError as error:
+        raise ModelError(
+            f"tuning.gradient_checkpointing: a model of type '{model.config.model_type}' has none"
+            f" ({first_line(error)}); leave it out"
+        ) from None
+    # It would let gradients reach projectors that texts alone never meet, and only the other
+    # variant of checkpointing needs it.
+    model.disable_input_require_grads()
+    try:
+        yield
+    finally:
+        model.activation_checkpointing_disable()
 
 
 def save_parameters(parameters: Mapping[str, torch.nn.Parameter], folder: Path) -> None:
@@ -87,13 +117,36 @@ def load_parameters(parameters: Mapping[str, torch.nn.Parameter], folder: Path) 
 
 
 class _Trainer(Trainer):
-    """A Trainer that keeps the given order and saves only the trainable parameters."""
+    """A Trainer that keeps the given order and saves only the trainable parameters.
+
+    What its collator makes of a step are passes, whose gradients add up to that of the step's loss.
+    """
 
     trainable: dict[str, torch.nn.Parameter]
+    own_rates: dict[str, float]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         dataset: Any = self.train_dataset if train_dataset is None else train_dataset
         return SequentialSampler(dataset)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        optimizer = super().create_optimizer(model)
+        own = {self.trainable[name]: rate for name, rate in self.own_rates.items()}
+        for group in [*optimizer.param_groups]:  # the first stay first: the log says their rate
+            values = group["params"]
+            group["params"] = [value for value in values if value not in own]
+            for rate in dict.fromkeys(own.values()):
+                apart = [value for value in values if own.get(value) == rate]
+                optimizer.add_param_group({**group, "params": apart, "lr": rate})
+        return optimizer
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        learnt: Any = sum(map(responses, inputs))
+        loss: Any = 0.0
+        for place, one in enumerate(inputs, start=1):
+            self.accelerator.sync_gradients = place == len(inputs)  # DeepSpeed then makes its step
+            loss = loss + super().training_step(model, one, learnt)
+        return loss
 
     def compute_loss(
         self,
@@ -103,6 +156,8 @@ class _Trainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        if not self.model_accepts_loss_kwargs:  # then it is the mean over this pass alone
+            loss = loss * (responses(inputs) / num_items_in_batch)
         if not loss.requires_grad:  # texts alone never meet a projector: there is nothing to learn
             loss = loss + 0.0 * sum(value.sum() for value in self.trainable.values())
         return (loss, outputs) if return_outputs else loss
@@ -130,26 +185,11 @@ class _Arguments(TrainingArguments):
         return min(1, int(super().n_gpu))
 
 
-class _TokenCounter:
-    """The collator, counting the tokens that pass through it."""
-
-    def __init__(self, collate: Callable[[list[Any]], dict[str, torch.Tensor]]) -> None:
-        self._collate = collate
-        self.tokens = 0
-
-    def __call__(self, samples: list[Any]) -> dict[str, torch.Tensor]:
-        tensors = self._collate(samples)
-        self.tokens += int(tensors["attention_mask"].sum())
-        return tensors
-
-
 class _Watcher(TrainerCallback):
     """Writes a log line per step, marks finished checkpoints and passes on a wish to stop."""
 
-    def __init__(
-        self, counter: _TokenCounter, micro_batches: int, log: Log, stop: Callable[[], bool]
-    ) -> None:
-        self._counter, self._log, self._stop = counter, log, stop
+    def __init__(self, passes: Passes, log: Log, stop: Callable[[], bool]) -> None:
+        self._passes, self._log, self._stop = passes, log, stop
         self._since = time.monotonic()
         self.stopped = False
 
@@ -164,12 +204,12 @@ class _Watcher(TrainerCallback):
                 "loss": logs["loss"],
                 "learning_rate": logs["learning_rate"],
                 "grad_norm": logs.get("grad_norm"),
-                "tokens": self._counter.tokens,
-                "tokens_per_second": round(self._counter.tokens / max(now - self._since, 1e-9), 1),
+                "tokens": self._passes.tokens,
+                "tokens_per_second": round(self._passes.tokens / max(now - self._since, 1e-9), 1),
                 "peak_memory_bytes": peak_memory(),
             }
         )
-        self._since, self._counter.tokens = now, 0
+        self._since, self._passes.tokens = now, 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._stop() and state.global_step < state.max_steps:
@@ -188,14 +228,18 @@ def _arguments(
     dtype: torch.dtype,
     device: str,
     seed: int,
+    deepspeed: dict[str, Any] | None = None,
 ) -> TrainingArguments:
-    micro = settings.micro_batch_size or settings.batch_size
+    if deepspeed is not None and find_spec("deepspeed") is None:
+        raise ModelError(
+            "compute.deepspeed needs the package deepspeed, which is built for your torch and GPU:"
+            " pip install deepspeed; or leave it out"
+        )
     steps = max(1, samples // settings.batch_size)
     return _Arguments(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.batch_size // micro,
+        per_device_train_batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
         warmup_steps=round(settings.warmup_share * steps),
@@ -217,6 +261,7 @@ def _arguments(
         dataloader_pin_memory=False,
         disable_tqdm=True,
         report_to=[],
+        deepspeed=deepcopy(deepspeed),  # its "auto" values are filled in
     )
 
 

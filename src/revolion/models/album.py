@@ -10,20 +10,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from revolion.images import open_rgb
+from revolion.models.pictures import picture
+from revolion.settings import ImageSettings
 
 ROOM = 1 << 27  # bytes: the demo's 3,360 images take 93 million
 
 
 class Album:
-    """Opens images as `open_rgb` does and remembers those that fit.
+    """Opens images as `picture` does and remembers those that fit.
 
-    Arguments: ``max_pixels`` as for `open_rgb`, ``room`` how many bytes are remembered: the first
-    that come, for who goes round and round would forget each just before it comes again.
+    Arguments: ``settings`` as for `picture`, ``room`` how many bytes are remembered: the first that
+    come, for who goes round and round would forget each just before it comes again.
     """
 
-    def __init__(self, max_pixels: int, room: int = ROOM) -> None:
-        self._max_pixels, self._room = max_pixels, room
+    def __init__(self, settings: ImageSettings, room: int = ROOM) -> None:
+        self._settings, self._room = settings, room
         self._kept: dict[tuple[str | int, ...], Image.Image] = {}
 
     def open(self, root: str, path: str) -> Image.Image:
@@ -31,11 +32,11 @@ class Album:
         try:
             status = (Path(root) / path).stat()
         except (OSError, ValueError):
-            return open_rgb(Path(root), path, self._max_pixels)
+            return picture(Path(root), path, self._settings)
         same = status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
         key = (root, path, *same)
         if key not in self._kept:
-            image = open_rgb(Path(root), path, self._max_pixels)
+            image = picture(Path(root), path, self._settings)
             size = 3 * image.width * image.height
             if size > self._room:
                 return image
