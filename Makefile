@@ -30,7 +30,7 @@ demo: setup
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	$(BIN)/python bench/study.py --times 3
+	$(BIN)/python bench/study.py --times 3 --plain
 	$(BIN)/python bench/metrics.py --pipeline 20000
 
 # Other people's tools, each with its own pins, load the exports. revolion itself goes in anew.

@@ -101,6 +101,7 @@ FLOORS: dict[str, int] = {
     "models.bridge.making": 5,
     "models.smollm2_lite0": 2,
     "models.pictures": 3,
+    "models.album": 4,
     "models.chat": 4,
     "models.fake": 3,
     "models.passes": 4,

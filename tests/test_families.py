@@ -256,6 +256,18 @@ def test_batches_of_one_and_eight_answer_alike(
     np.testing.assert_allclose(model.loglikelihood(questions, responses), likelihood, atol=1e-5)
 
 
+def test_a_prompt_is_as_long_as_its_processor_makes_it(
+    family: str, model: HuggingFaceVLM, images: str
+) -> None:
+    some = [question for row in eight(family, images) for question in row.questions()]
+    found = model.prompt_tokens(some, shown=True)
+    for question, length in zip(some, found, strict=True):
+        text = model._prompter.question(question)
+        inputs = model._encoded([text], [model._open(images, question.images)])
+        assert inputs["input_ids"].shape[1] == length
+    assert (found >= model.prompt_tokens(some)).all()
+
+
 def test_another_image_makes_another_answer(
     family: str, model: HuggingFaceVLM, images: str
 ) -> None:

@@ -90,3 +90,17 @@ def test_a_template_without_an_end_mark_gets_one(tiny_base: Path, images: str) -
     model._processor.chat_template = model._processor.chat_template.replace("<|end|>", " ")
     text = model._prompter.conversation(sample(images, ("<image>\nhow many ?", "two"))).text
     assert text == "<|user|><image>how many ? <|assistant|>two<|end|>"
+
+
+def test_a_text_is_rendered_once(
+    tiny_base: Path, images: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many models are asked the same, and however often a tuning sees a sample."""
+    model = load_tiny(tiny_base)
+    row = sample(images, ("what colour <image> ?", "the red"), ("how many ?", "two"))
+    whole = model._prompter.conversation(row)
+    asked = [model._prompter.question(question) for question in row.questions()]
+    monkeypatch.setattr(type(model._processor), "apply_chat_template", None)
+    again = sample(images, ("what colour <image> ?", "the red"), ("how many ?", "two"))
+    assert model._prompter.conversation(again) == whole
+    assert [model._prompter.question(question) for question in again.questions()] == asked

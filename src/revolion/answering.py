@@ -1,8 +1,8 @@
 """One answering unit: a tuned model's answers to all questions of one part of a data set.
 
-The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name), for
-padding changes the last bits of a sum and so, once in a while, a greedy token. Shards of batches
-are saved as they are finished.
+The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name, and
+cut by number or by a budget of tokens), for padding changes the last bits of a sum and so, once in
+a while, a greedy token. Shards of batches are saved as they are finished.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from revolion import models
@@ -38,6 +41,7 @@ SCHEMA = {
 """`status` is `ok`, `cut` (the limit on new tokens ended it), or `out_of_memory` or a server's
 `failed` (no answer)."""
 
+Lengths = npt.NDArray[np.int64]
 Row = dict[str, str | int | None]
 Item = TypeVar("Item")
 
@@ -69,7 +73,7 @@ def answer(job: Job) -> None:
     settings = job.study.answering
     model, samples = model_and_samples(job)
     questions = [question for sample in samples for question in sample.questions()]
-    batches = in_batches(model, questions, settings.batch_size)
+    batches = to_answer(model, questions, settings)
     shards = Shards(job.folder, SCHEMA)
     due = shards.due(batches)
     left = sum(map(len, due))
@@ -92,6 +96,22 @@ def model_and_samples(job: Job) -> tuple[VLM, SampleTable]:
     return model, SampleTable(pl.read_parquet(job.source("part")), job.image_roots())
 
 
+def to_answer(
+    model: VLM, questions: Sequence[Question], settings: AnsweringSettings
+) -> list[Sequence[Question]]:
+    """The questions as batches of `batch_size`, or of `batch_tokens` where that is given."""
+    if settings.batch_tokens is None:
+        return in_batches(model, questions, settings.batch_size)
+    lengths = model.prompt_tokens(questions, shown=True)
+    places = _order(lengths, questions)
+    sizes = packed(lengths[places] + settings.max_new_tokens, settings.batch_tokens)
+    ends = accumulate(sizes)
+    return [
+        [questions[place] for place in places[end - size : end]]
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
 def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
     """The questions as batches whose make-up depends on nothing but the questions."""
     return _cut(arranged(model, questions), size)
@@ -99,9 +119,27 @@ def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Seq
 
 def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
     """The questions by prompt length in tokens, ties by uid and turn."""
-    lengths = model.prompt_tokens(questions)
+    return [questions[place] for place in _order(model.prompt_tokens(questions), questions)]
+
+
+def _order(lengths: Lengths, questions: Sequence[Question]) -> list[int]:
     keys = [(int(n), q.uid, q.turn) for n, q in zip(lengths, questions, strict=True)]
-    return [questions[place] for place in sorted(range(len(keys)), key=keys.__getitem__)]
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def packed(lengths: Lengths, tokens: int) -> list[int]:
+    """How many of a sequence go into each batch, so that none takes more than so many tokens.
+
+    Arguments: ``lengths`` int64[n], ascending: of a batch each row is padded to its last. What is
+    longer than ``tokens`` stands alone.
+    """
+    sizes: list[int] = []
+    for length in lengths.tolist():
+        if sizes and (sizes[-1] + 1) * length <= tokens:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return sizes
 
 
 def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
@@ -176,4 +214,6 @@ __all__ = [
     "fitting",
     "in_batches",
     "model_and_samples",
+    "packed",
+    "to_answer",
 ]

@@ -103,6 +103,9 @@ class AnsweringSettings(Section):
     """How tuned models answer."""
 
     batch_size: Count = Field(32, description="questions per batch; batches are of fixed make-up")
+    batch_tokens: Count | None = Field(
+        None, description="tokens per batch instead, images, padding and longest answers included"
+    )
     max_new_tokens: Count = Field(256, description="longest answer")
     temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is greedy decoding")
     shard: Count = Field(8, description="batches that are saved together")

@@ -98,8 +98,13 @@ class VLM(ABC):
         """From now on take images' features from there; None: open the images again."""
 
     @abstractmethod
-    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
-        """The length of each question's prompt in text tokens: int64[n]. Images count one each."""
+    def prompt_tokens(
+        self, questions: Sequence[Question], *, shown: bool = False
+    ) -> npt.NDArray[np.int64]:
+        """The length of each question's prompt in tokens: int64[n].
+
+        Images count one each, or where they are ``shown`` as many as the model makes of them.
+        """
 
     @abstractmethod
     def answer(

@@ -70,7 +70,9 @@ class FakeVLM(VLM):
     def see(self, features: Features | None) -> None:
         """It looks at no images."""
 
-    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+    def prompt_tokens(
+        self, questions: Sequence[Question], *, shown: bool = False
+    ) -> npt.NDArray[np.int64]:
         return np.array([len(_words(question.instruction)) for question in questions], np.int64)
 
     def answer(

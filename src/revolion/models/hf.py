@@ -17,6 +17,7 @@ from transformers import GenerationConfig
 from revolion.errors import DeviceMemoryError, ModelError, first_line
 from revolion.features import Features
 from revolion.models import VLM, Answer, Log, Weight, bridge
+from revolion.models.album import Album
 from revolion.models.families import FAMILIES, Family, check
 from revolion.models.hush import hush
 from revolion.models.loading import (
@@ -54,7 +55,9 @@ class HuggingFaceVLM(VLM):
         self._folder = folder
         assert not isinstance(compute.deepspeed, Path)  # a settled study holds what is in it
         self._images, self._deepspeed = images, compute.deepspeed
+        self._album = Album(images)
         self._features: Features | None = None
+        self._growth: dict[tuple[object, ...], int] = {}
         self._device = device_of(compute.device)
         self._processor = load_processor(folder)
         # Not the model's own word: that is its first parameter's, which may be a tuned one.
@@ -116,14 +119,27 @@ class HuggingFaceVLM(VLM):
     def see(self, features: Features | None) -> None:
         self._features = features
 
-    def prompt_tokens(self, questions: Sequence[Question]) -> npt.NDArray[np.int64]:
+    def prompt_tokens(
+        self, questions: Sequence[Question], *, shown: bool = False
+    ) -> npt.NDArray[np.int64]:
         lengths: list[int] = []
         for start in range(0, len(questions), _COUNTED):
             some = questions[start : start + _COUNTED]
             texts = [self._prompter.question(question) for question in some]
             ids = self._processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
             lengths += map(len, ids)
+        if shown:
+            lengths = [n + self._grown_by(q, n) for q, n in zip(questions, lengths, strict=True)]
         return np.array(lengths, np.int64)
+
+    def _grown_by(self, question: Question, length: int) -> int:
+        """How much longer than so many tokens its images make a prompt: their sizes tell."""
+        pictures = self._open(question.root, question.images)
+        sizes = tuple(picture.size for picture in pictures)
+        if sizes and sizes not in self._growth:
+            ids = encode(self._processor, [self._prompter.question(question)], [pictures], "left")
+            self._growth[sizes] = ids["input_ids"].shape[1] - length
+        return self._growth.get(sizes, 0)
 
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
@@ -184,7 +200,7 @@ class HuggingFaceVLM(VLM):
     def _open(self, root: str, paths: Sequence[str]) -> list[Picture]:
         if self._features is not None:
             return [self._features.of(root, path) for path in paths]
-        return [picture(Path(root), path, self._images) for path in paths]
+        return [self._album.open(root, path) for path in paths]
 
     def _encoded(
         self, texts: Sequence[str], images: Sequence[Sequence[Picture]]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image
 
 from revolion.errors import ModelError
 from revolion.models.messages import Message, asked, said
-from revolion.samples import IMAGE_TAG, Question, Sample
+from revolion.samples import IMAGE_TAG, Question, Sample, Turn
 
 IGNORED = -100
 """The label that the loss leaves out."""
@@ -28,6 +29,7 @@ Picture: TypeAlias = "Image.Image | npt.NDArray[np.float32]"
 """An image, or for a bridge what its encoder made of it: float32[n, channels]."""
 Span = tuple[int, int]
 _REPLACED = "text_replacement_offsets"
+_REMEMBERED = 16_384  # rendered texts of either kind; rendering one takes up to a millisecond
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,13 @@ class Prompter:
         added = {token.content for token in tokenizer.added_tokens_decoder.values()}
         specials = sorted((token for token in {*added, IMAGE_TAG} if token.strip()), key=len)[::-1]
         self._control = re.compile("|".join(re.escape(token) for token in specials))
+        # A study asks many models the same, and a tuning sees a sample many times.
+        self._asked = lru_cache(maxsize=_REMEMBERED)(self._asking)
+        self._said = lru_cache(maxsize=_REMEMBERED)(self._saying)
 
     def question(self, question: Question) -> str:
         """The text of a question, up to where the model's answer begins."""
-        return self._render(asked(question, self._harmless), True)
+        return self._asked(question)
 
     def conversation(self, sample: Sample) -> Conversation:
         """The text of a whole sample, with the spans of its responses.
@@ -69,7 +74,13 @@ class Prompter:
         A span runs from where the answer begins to the end of its turn, end mark included. Raises
         ModelError where the template rewrites earlier turns, which makes spans meaningless.
         """
-        messages = said(sample.system, sample.turns, len(sample.images), self._harmless)
+        return self._said(sample.system, sample.turns, len(sample.images))
+
+    def _asking(self, question: Question) -> str:
+        return self._render(asked(question, self._harmless), True)
+
+    def _saying(self, system: str | None, turns: tuple[Turn, ...], images: int) -> Conversation:
+        messages = said(system, turns, images, self._harmless)
         text = self._render(messages, False)
         spans = []
         for number, message in enumerate(messages):
