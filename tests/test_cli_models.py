@@ -85,7 +85,10 @@ def test_a_data_set_and_a_request_of_ones_own(
         (("--server", "x", "--model", "m"), "give the API's root, like http://localhost:8000/v1"),
         (("--server", "http://x", "--model", "m", "--request", "[1]"), "is a JSON object of"),
         (("--server", "http://x", "--model", "m", "--request", "{"), "--request is no JSON"),
-        (("--server", "http://x", "--model", "m", "--key-env", "NO_KEY"), "variable NO_KEY of --k"),
+        (
+            ("--server", "http://x", "--model", "m", "--key-env", "NO_KEY"),
+            "variable NO_KEY with the server",
+        ),
         (("--tuned", "pear"), "tunes no model 'pear'; its models: apple, brick, cloud, arm-full-0"),
         (("--checkpoint", "fake", "--images", "x"), "go with an annotation file, not a study"),
     ],

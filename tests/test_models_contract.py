@@ -14,7 +14,7 @@ from PIL import Image
 from revolion.errors import InterruptedRun
 from revolion.models import MODELS, VLM
 from revolion.samples import ImageRef, Question, Sample, Turn
-from revolion.settings import AnsweringSettings, ComputeSettings, TuningSettings
+from revolion.settings import AnsweringSettings, ComputeSettings, ImageSettings, TuningSettings
 
 SETTINGS = TuningSettings(batch_size=2, steps=3, checkpoint_every=1)
 ANSWERING = AnsweringSettings(max_new_tokens=6)
@@ -27,7 +27,7 @@ def make(request: pytest.FixtureRequest, tiny_base: Path) -> Maker:
     module, _, name = MODELS[request.param].partition(":")
     kind = getattr(importlib.import_module(module), name)
     compute = ComputeSettings(device="cpu")
-    return lambda: kind(str(tiny_base), compute, SETTINGS, 10**6, 0)
+    return lambda: kind(str(tiny_base), compute, SETTINGS, ImageSettings(), 0)
 
 
 @pytest.fixture

@@ -357,7 +357,7 @@ def test_tuning_stays_on_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     settings = TuningSettings(steps=2, batch_size=8, micro_batch_size=2)
     arguments = _arguments(settings, tmp_path, 16, torch.float32, "cpu", 0)
     assert arguments.n_gpu == 1
-    assert arguments.train_batch_size == 2
+    assert arguments.train_batch_size == 8
 
 
 def test_float16_needs_a_gpu(tiny_base: Path) -> None:

@@ -121,12 +121,7 @@ def refine(
     say(f"kept {kept} samples; wrote {to}/train.json, evaluation.json and selection.parquet")
 
 
-@app.command(
-    epilog=example(
-        "revolion export study.yaml exported --to llamafactory --copy-images",
-        "revolion export study.yaml adapter --adapter arm-refined-0",
-    )
-)
+@app.command(epilog=example("revolion export study.yaml exported --to llamafactory --copy-images"))
 def export(
     study: StudyFile,
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],
