@@ -30,10 +30,10 @@ def main() -> None:
 
 
 def _turn(run: Path, dataset: str, uid: str, turn: int) -> dict[str, str]:
-    """What the sample says, from the table of its part."""
-    (file,) = run.glob(f"split/all/*/{dataset}-evaluation.parquet")
-    part = pl.read_parquet(file, columns=["uid", "turns"])
-    turns: list[dict[str, str]] = part.filter(uid=uid)["turns"].item().to_list()
+    """What the sample says, from a table of its part: a folder may hold those of older settings."""
+    files = run.glob(f"split/all/*/{dataset}-evaluation.parquet")
+    parts = pl.concat(pl.read_parquet(file, columns=["uid", "turns"]) for file in files)
+    turns: list[dict[str, str]] = parts.filter(uid=uid)["turns"][0].to_list()
     return turns[turn]
 
 
