@@ -2,14 +2,14 @@
 
     python bench/study.py --times 3
     python bench/study.py --plain
-    python bench/study.py --plain --datasets 2 --arms 1
+    python bench/study.py --plain --datasets 2 --arms 1 --at-once 1
 
 With `--plain` the same work is done by `plain.py`: the same tunings, the same questions to the same
 models, the same metrics. Both are timed from start to end, the start of every process counted,
 drawing of the data and installation not. Seconds of our stages are summed over units, whichever
 worker did them, and divided by the number of workers. `processor` are the processor seconds of all
 processes, which say more where others work on the machine. `--datasets` and `--arms` take the first
-so many of the demo's, for both.
+so many of the demo's, for both; with `--at-once 1` the script answers one question after the other.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--datasets", type=int, help="default: all seven")
     parser.add_argument("--arms", type=int, help="default: all four")
     parser.add_argument("--plain", action="store_true", help="time the plain script, too")
+    parser.add_argument("--at-once", type=int, help="questions in its batches; default: as ours")
     parser.add_argument("--folder", type=Path, help="keep everything here; default: nowhere")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="revolion-bench-") as temporary:
@@ -64,7 +65,7 @@ def main() -> None:
         runs = [run(file, folder / f"run-{number}") for number in range(given.times)]
         show_runs(runs)
         if given.plain:
-            compare(revolion.load(file), folder, runs[-1])
+            compare(revolion.load(file), folder, runs[-1], given.at_once)
 
 
 def drawn(folder: Path, workers: int, datasets: int | None, arms: int | None) -> Path:
@@ -105,13 +106,17 @@ def show_runs(runs: Sequence[dict[str, float]]) -> None:
     print(f"median of the whole: {statistics.median(one['whole'] for one in runs):.0f} s")
 
 
-def compare(study: Study, folder: Path, ours: dict[str, float]) -> None:
-    """Let the plain script do a finished run's work; print its seconds beside ours."""
+def compare(study: Study, folder: Path, ours: dict[str, float], at_once: int | None) -> None:
+    """Let the plain script do a finished run's work; print its seconds beside ours.
+
+    ``at_once`` is how many questions it answers together, None: as many as the study.
+    """
     study = pipeline.settled(study)
     store = Store(max(folder.glob("run-*")))
     units, _ = pipeline.known_plan(study, store)
     tasks, said = folder / "tasks.json", folder / "plain.jsonl"
-    tasks.write_text(json.dumps(tasks_of(study, store, units, folder)))
+    todo = tasks_of(study, store, units, folder)
+    tasks.write_text(json.dumps(todo | ({"batch_size": at_once} if at_once else {})))
     seconds, output = timed([sys.executable, Path(__file__).with_name("plain.py"), tasks, said])
     theirs = json.loads(output.splitlines()[-1]) | seconds
     print(f"\n{'':10}{'revolion':>10}{'script':>10}{'ratio':>8}")
