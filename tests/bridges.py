@@ -17,6 +17,7 @@ from transformers import (
 
 from revolion.models.bridge import Bridge
 from revolion.models.bridge.making import Parts, assemble
+from revolion.settings import BridgeSettings
 
 from .conftest import _tokenizer, tiny_llama
 
@@ -24,6 +25,12 @@ CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+
+
+def build_bridge(parts: Path, folder: Path) -> None:
+    """Write tiny random parts, and into ``folder`` a bridge of the `clip` and the `llama`."""
+    build_parts(parts)
+    save(Parts(parts / "clip", parts / "llama", BridgeSettings(grid=2)), folder)
 
 
 def build_parts(folder: Path) -> None:

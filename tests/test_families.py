@@ -191,7 +191,7 @@ def test_half_precision_tunes_and_answers(
     rows = eight(family, images)
     questions = [question for row in rows for question in row.questions()]
     before = model.loglikelihood(questions, ["two"] * len(questions))
-    fit(model, rows, tmp_path, steps=2)
+    tune(model, rows, tmp_path, steps=2, batch_size=2)
     assert not np.allclose(model.loglikelihood(questions, ["two"] * len(questions)), before)
     answers = model.answer(questions, AnsweringSettings(max_new_tokens=3), seed=0)
     assert len(answers) == len(questions)
@@ -208,7 +208,7 @@ def test_the_loss_is_that_of_the_labels(
     ]
     questions = [next(row.questions()) for row in rows]
     likelihood = model.loglikelihood(questions, [row.turns[0].response for row in rows])
-    lines = fit(model, rows, tmp_path, steps=1)
+    lines = tune(model, rows, tmp_path, steps=1, batch_size=2)
     assert lines[0]["loss"] == pytest.approx(-likelihood.mean(), abs=1e-3)
 
 
@@ -224,7 +224,7 @@ def test_what_was_tuned_answers_the_same_when_loaded_again(
     rows = eight(family, images)
     questions = [question for row in rows for question in row.questions()]
     before = model.loglikelihood(questions, ["two"] * len(questions))
-    fit(model, rows * 2, tmp_path, steps=6)
+    tune(model, rows * 2, tmp_path, steps=6, batch_size=2)
     model.save_tuned(tmp_path)
     after = model.loglikelihood(questions, ["two"] * len(questions))
     assert not np.allclose(before, after, atol=1e-4)
@@ -318,19 +318,3 @@ def test_a_step_in_passes_of_checkpointed_layers_is_the_same_step(
     for key in ("loss", "grad_norm"):
         assert passes[0][key] == pytest.approx(whole[0][key], rel=1e-4)
     assert whole[0]["grad_norm"] > 0
-
-
-def fit(
-    model: HuggingFaceVLM, rows: list[Sample], folder: Path, steps: int
-) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = []
-    settings = TuningSettings(steps=steps, batch_size=2, checkpoint_every=10, learning_rate=0.01)
-    model.fit(
-        rows,
-        settings,
-        folder,
-        seed=1,
-        log=lambda line: lines.append(dict(line)),
-        stop=lambda: False,
-    )
-    return lines

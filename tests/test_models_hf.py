@@ -28,7 +28,7 @@ from revolion.settings import (
     TuningSettings,
 )
 
-from .helpers import CPU, load_tiny, sample
+from .helpers import CPU, load_tiny, sample, tune
 
 
 def test_a_family_of_unknown_projector_says_what_to_do() -> None:
@@ -95,19 +95,16 @@ def fit(
         sample(images, (f"<image>\nwhat colour is {n} ?", f"the {n}"), images=(n % 3,))
         for n in range(steps * 2)
     ]
-    lines: list[dict[str, Any]] = []
-    settings = TuningSettings(
-        steps=steps, batch_size=2, micro_batch_size=micro, checkpoint_every=2, learning_rate=0.01
-    )
-    model.fit(
+    return tune(
+        model,
         rows,
-        settings,
         folder,
-        seed=1,
-        log=lambda line: lines.append(dict(line)),
-        stop=lambda: stop_at is not None and len(lines) >= stop_at,
+        lambda lines: stop_at is not None and len(lines) >= stop_at,
+        steps=steps,
+        batch_size=2,
+        micro_batch_size=micro,
+        checkpoint_every=2,
     )
-    return lines
 
 
 def test_tuning_lowers_the_loss_and_saves_only_what_was_tuned(

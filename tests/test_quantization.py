@@ -13,18 +13,16 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 
 from revolion.errors import MissingExtraError, ModelError
 from revolion.models import loading
-from revolion.models.bridge.making import Parts
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.loading import _kept_whole, quantization
 from revolion.settings import (
     AnsweringSettings,
-    BridgeSettings,
     ComputeSettings,
     ImageSettings,
     TuningSettings,
 )
 
-from .bridges import build_parts, save
+from .bridges import build_bridge
 from .families import FAMILIES, build, without_videos
 from .helpers import sample, tune
 
@@ -37,8 +35,7 @@ LAYERS = {"8bit": bitsandbytes.nn.Linear8bitLt, "4bit": bitsandbytes.nn.Linear4b
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts, folder = tmp_path_factory.mktemp("parts"), tmp_path_factory.mktemp("bridge")
-    build_parts(parts)
-    save(Parts(parts / "clip", parts / "llama", BridgeSettings(grid=2)), folder)
+    build_bridge(parts, folder)
     return folder
 
 

@@ -13,20 +13,18 @@ from torch.optim import AdamW
 
 from revolion.errors import InterruptedRun, ModelError, SettingsError
 from revolion.models import training
-from revolion.models.bridge.making import Parts
 from revolion.models.hf import HuggingFaceVLM
 from revolion.models.training import TUNED
 from revolion.pipeline import settled
 from revolion.samples import Sample
 from revolion.settings import (
-    BridgeSettings,
     ComputeSettings,
     ImageSettings,
     LoraSettings,
     TuningSettings,
 )
 
-from .bridges import build_parts, save
+from .bridges import build_bridge
 from .conftest import StudyMaker
 from .helpers import load_tiny, sample, tune
 
@@ -37,8 +35,7 @@ PLAIN: dict[str, Any] = {"steps": 6, "batch_size": 2, "checkpoint_every": 2}
 @pytest.fixture(scope="module")
 def bridge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parts, folder = tmp_path_factory.mktemp("parts"), tmp_path_factory.mktemp("bridge")
-    build_parts(parts)
-    save(Parts(parts / "clip", parts / "llama", BridgeSettings(grid=2)), folder)
+    build_bridge(parts, folder)
     return folder
 
 

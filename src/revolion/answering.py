@@ -114,15 +114,12 @@ def to_answer(
 
 def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
     """The questions as batches whose make-up depends on nothing but the questions."""
-    return _cut(arranged(model, questions), size)
-
-
-def arranged(model: VLM, questions: Sequence[Question]) -> list[Question]:
-    """The questions by prompt length in tokens, ties by uid and turn."""
-    return [questions[place] for place in _order(model.prompt_tokens(questions), questions)]
+    places = _order(model.prompt_tokens(questions), questions)
+    return _cut([questions[place] for place in places], size)
 
 
 def _order(lengths: Lengths, questions: Sequence[Question]) -> list[int]:
+    """The places of questions by prompt length in tokens, ties by uid and turn."""
     keys = [(int(n), q.uid, q.turn) for n, q in zip(lengths, questions, strict=True)]
     return sorted(range(len(keys)), key=keys.__getitem__)
 
@@ -210,7 +207,6 @@ __all__ = [
     "answer",
     "answer_batch",
     "answered",
-    "arranged",
     "fitting",
     "in_batches",
     "model_and_samples",
