@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,9 @@ def _other(study: Study, other: str) -> Other:
 def split(job: Job) -> None:
     """Give every sample of the study its side.
 
-    Leaves a table per part, `parts.json`, `overlap.parquet`: what the data sets share, and
-    `seen.parquet`: which evaluation samples have relatives in which train parts.
+    Leaves a table per part, `parts.json`, `groups.parquet`: the samples' groups of images that
+    belong together, `overlap.parquet`: what the data sets share, and `seen.parquet`: which
+    evaluation samples have relatives in which train parts.
     """
     settings = job.study.split
     files = {name: job.source(name) / SAMPLES for name in job.study.names}
@@ -89,6 +91,8 @@ def split(job: Job) -> None:
         max_evaluation=settings.max_evaluation,
         relatives=pairs.iter_rows() if settings.near_duplicates else (),
     )
+    groups = _groups(sides)
+    write_table(groups, job.folder / splits.GROUPS)
     held = {name: _holdings(file) for name, file in files.items()}
     write_table(overlap.overlaps(held, pairs), job.folder / OVERLAP)
     parts = []
@@ -105,7 +109,22 @@ def split(job: Job) -> None:
         if facts["side"] == "evaluation":
             rows = seen.filter(pl.col("evaluated_on") == facts["dataset"])
             facts["seen"] = digest_of_names(chain.from_iterable(rows.iter_rows()))
+            belonging = groups.filter(dataset=facts["dataset"], side="evaluation")
+            facts["groups"] = digest_of_names(
+                chain.from_iterable(belonging.select("uid", "group").sort("uid").iter_rows())
+            )
     (job.folder / PARTS).write_text(json.dumps(parts, indent=1))
+
+
+def _groups(sides: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """dataset, side, uid and group of every sample of a part; a group may span data sets."""
+    rows = (
+        table.filter(pl.col("side").is_in(SIDES)).select(
+            pl.lit(name).alias("dataset"), "side", "uid", "group"
+        )
+        for name, table in sides.items()
+    )
+    return pl.concat(rows)
 
 
 def _members(study: Study, sides: pl.DataFrame) -> dict[str, pl.Series]:

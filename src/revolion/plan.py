@@ -273,6 +273,7 @@ class _Planner:
             "quality": effective(self.study.quality),
             "datasets": self.study.names,
             "seen": [part.seen for part in asked],
+            "groups": [part.groups for part in asked],
         }
         sources = {"/".join(unit.names): unit.key for unit in scores}
         weighed = [unit for unit in grid if unit.stage == "weigh"]
@@ -328,8 +329,15 @@ class _Planner:
 
     def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
-        params = {"arms": self.study.verify.arms, "seeds": self.study.verify.seeds}
-        return Unit("verify", ("all",), params, tuple(sources.values()), sources)
+        asked = [self.parts[name, "evaluation"] for name in self.study.names]
+        params = {
+            "arms": self.study.verify.arms,
+            "seeds": self.study.verify.seeds,
+            "groups": [part.groups for part in asked],
+        }
+        needs = tuple(sources.values())
+        sources["split"] = asked[0].path.rpartition("/")[0]
+        return Unit("verify", ("all",), params, needs, sources)
 
 
 def arm_tuning(study: Study, total: int) -> TuningSettings:

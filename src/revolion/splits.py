@@ -21,6 +21,9 @@ from revolion.errors import SettingsError
 if TYPE_CHECKING:
     import polars as pl
 
+GROUPS = "groups.parquet"
+"""dataset, side, uid and group of every sample of a study's parts."""
+
 Side = Literal["train", "evaluation", "spare"]
 """Where a row goes; ``spare`` rows are beyond their data set's cap and are not used."""
 

@@ -10,7 +10,7 @@ from revolion.digests import digest
 
 VERSIONS = {
     "intake": 4,
-    "split": 4,
+    "split": 5,
     "encode": 1,
     "tune": 3,
     "answer": 3,
@@ -74,8 +74,8 @@ class Part:
     ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
     is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
     those of all its texts together; ``images`` is the folder that its image paths are below, given
-    absolutely or from the store's root; ``seen`` the digest of which samples of an evaluation part
-    have relatives in which train parts.
+    absolutely or from the store's root. Of an evaluation part ``seen`` is the digest of which
+    samples have relatives in which train parts, and ``groups`` of which belong together.
     """
 
     dataset: str
@@ -87,6 +87,7 @@ class Part:
     characters: int
     images: str
     seen: str = ""
+    groups: str = ""
 
     @property
     def whole(self) -> str:
