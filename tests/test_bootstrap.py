@@ -74,10 +74,10 @@ def test_one_group_says_nothing_of_how_groups_vary() -> None:
 
 def test_parts_of_few_and_many_groups_share_their_freedom() -> None:
     """Satterthwaite's by hand: variances 1 and 3 with 4 and 60 degrees of freedom."""
-    half = bootstrap.half_widths(np.array([1.0, 3.0]), np.float64(4.0), np.array([5.0, 61.0]))
+    half = bootstrap.half_widths(np.array([1.0, 3.0]), np.array(4.0), np.array([5.0, 61.0]))
     assert half == pytest.approx(stats.t.ppf(0.975, 16 / (1 / 4 + 9 / 60)) * 2, rel=3e-5)
     # A part that varies not at all, of a single group, takes nothing away.
-    half = bootstrap.half_widths(np.array([0.0, 4.0]), np.float64(4.0), np.array([1.0, 61.0]))
+    half = bootstrap.half_widths(np.array([0.0, 4.0]), np.array(4.0), np.array([1.0, 61.0]))
     assert half == pytest.approx(stats.t.ppf(0.975, 60) * 2, rel=3e-5)
 
 

@@ -23,6 +23,8 @@ Ints = NDArray[np.int64]
 
 REPLICATES = 10_000
 
+_ROUNDING = 1e-12  # a difference that is no larger may be one of rounding alone
+
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
@@ -134,8 +136,8 @@ def ranked(found: Replicated, kind: str = "mean", with_self: bool = False) -> Ra
         difference=difference,
         difference_low=np.maximum(-most, difference - apart),
         difference_high=np.minimum(most, difference + apart),
-        order=1 + (difference.T > 0).sum(axis=1),
-        rank=1 + (difference.T - apart > 0).sum(axis=1),
+        order=1 + (difference.T > _ROUNDING).sum(axis=1),
+        rank=1 + (difference.T - apart > _ROUNDING).sum(axis=1),
         probability=_probabilities(value + whole),
     )
 
@@ -166,6 +168,6 @@ def _probabilities(draws: Floats) -> Floats:
     size = draws.shape[1]
     orders = np.ones(draws.shape, dtype=np.int64)
     for other in range(size):
-        orders += draws[:, [other]] > draws
+        orders += draws[:, [other]] > draws + _ROUNDING
     found = np.stack([(orders == order).mean(axis=0) for order in range(1, size + 1)], axis=1)
     return np.where(np.isnan(draws).any(), np.nan, found)
