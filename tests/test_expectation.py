@@ -45,7 +45,7 @@ def test_each_sample_is_predicted_by_the_others_alone() -> None:
 
 
 def test_an_easy_question_is_no_merit() -> None:
-    """All answers to one kind score high but those of two bad samples, which still beat the rest."""
+    """Two bad samples of a kind that all answer well still beat every sample of the other kind."""
     questions = asked(60)
     easy = np.arange(60) % 2 == 0
     scores = np.where(easy, 0.9, 0.4) + RANDOM.normal(scale=0.01, size=60)

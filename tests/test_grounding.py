@@ -1,4 +1,4 @@
-"""SQ by grounding and combined: the base's likelihoods with other images, and all measures in one."""
+"""SQ by grounding, the base's likelihoods with other images, and SQ combined of all measures."""
 
 from __future__ import annotations
 
