@@ -17,6 +17,7 @@ import polars as pl
 from revolion import metrics, quality, splits
 from revolion.bootstrap import Sums, blocks_of, summed
 from revolion.buckets import by_length, dq_by_bucket
+from revolion.combining import with_combined
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.overlap import SEEN
@@ -26,7 +27,7 @@ from revolion.scoring import SCORES
 from revolion.sensitivity import choices
 from revolion.tables import write_table
 from revolion.uncertainty import Replicated, means_of, mq_intervals, ranked, replicated
-from revolion.units import without
+from revolion.units import foil_of, without
 from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
@@ -78,7 +79,10 @@ def grade(job: Job) -> None:
                     tables.append(_crossfit_sq(asked, cells))
             if "likelihood" in settings.measures:
                 tables.append(_weighed_sq(job, asked, side))
-            sq.append(_sq_table(asked, side, tables))
+            if "grounding" in settings.measures:
+                tables.append(_grounded_sq(job, asked, side))
+            part = pl.read_parquet(job.source("split") / f"{asked}-{side}.parquet")
+            sq.append(with_combined(_sq_table(asked, side, tables), part))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
@@ -253,10 +257,7 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
     others = [name for name in job.study.names if name != asked]
     roles = {"": f"likelihood/{asked}-{side}"}  # of the base
     roles |= {model: f"likelihood/{model}/{asked}-{side}" for model in others}
-    tables = {
-        model: pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
-        for model, role in roles.items()
-    }
+    tables = {model: _likelihoods(job, role) for model, role in roles.items()}
     cells = common(tables, asked, side)
     base = cells.pop("").values("loglikelihood")
     values = np.stack([cells[model].values("loglikelihood") for model in others])
@@ -266,6 +267,21 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
         "logprob": quality.sq_cross(values),
     }
     return pl.DataFrame({"uid": uids} | kinds)
+
+
+def _grounded_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
+    """SQ by grounding of the samples of one part that the base could weigh with every image."""
+    part = f"likelihood/{asked}-{side}"
+    roles = [f"{part}/{foil_of(number)}" for number in range(job.study.quality.foils_due)]
+    cells = common({role: _likelihoods(job, role) for role in (part, *roles)}, asked, side)
+    values = np.stack([cells[role].values("loglikelihood") for role in roles])
+    own = cells[part]
+    sq = quality.sq_grounding(own.values("loglikelihood"), values)
+    return pl.DataFrame({"uid": own.uids, "grounding": sq})
+
+
+def _likelihoods(job: Job, role: str) -> pl.DataFrame:
+    return pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
 
 
 def _crossfit_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:
