@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from revolion.sections import (
     BridgeSettings,
@@ -29,7 +29,7 @@ from revolion.sections import (
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Arm = Literal["full", "refined", "random", "bottom"]
+Budget = Literal["steps", "epochs"]
 Measure = Literal["answers", "likelihood", "crossfit"]
 
 SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
@@ -40,6 +40,27 @@ SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The SQ kinds that each measure gives."""
+
+CONTROLS = ("full", "refined", "random", "bottom", "longest", "shortest")
+"""The arms of a verification that are no SQ kind."""
+
+ARMS = (*CONTROLS, *(kind for kinds in SQ_OF.values() for kind in kinds))
+"""Every arm that a verification can have; one called like an SQ kind holds the best by it."""
+
+
+def measure_of(kind: str) -> Measure:
+    """The measure that gives an SQ kind. Raises StopIteration for what is none."""
+    return next(measure for measure, kinds in SQ_OF.items() if kind in kinds)
+
+
+def _arm(given: str) -> str:
+    if given not in ARMS:
+        allowed = ", ".join(ARMS)
+        raise ValueError(f"found {json.dumps(given)}; allowed: {allowed}")
+    return given
+
+
+ArmKind = Annotated[str, AfterValidator(_arm), WithJsonSchema({"enum": [*ARMS]})]
 
 
 class InstructionSettings(Section):
@@ -158,7 +179,7 @@ class QualitySettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:
         if self.sq not in self.kinds:
-            wanted = next(measure for measure, kinds in SQ_OF.items() if self.sq in kinds)
+            wanted = measure_of(self.sq)
             raise ValueError(f"sq '{self.sq}' is made of '{wanted}': add it to measures")
         if len(set(self.measures)) != len(self.measures):
             raise ValueError("a measure is listed twice")
@@ -181,18 +202,38 @@ class RefineSettings(Section):
 class VerifySettings(Section):
     """The control arms: each is tuned from the base and compared on every evaluation part."""
 
-    arms: tuple[Arm, ...] = Field(
-        ("full", "refined", "random", "bottom"), description="which arms; [] for none"
+    arms: tuple[ArmKind, ...] = Field(
+        ("full", "refined", "random", "bottom"),
+        description="which arms: those, longest, shortest, SQ kinds that are measured; [] for none",
     )
     seeds: Count = Field(3, description="tunings per arm")
     tuning: TuningSettings | None = Field(
         None, description="how the arms are tuned, with the keys of tuning; default: as the grid is"
     )
+    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="steps: equally many for all arms; epochs: equally many passes over an arm's"
+        " own samples; default: [epochs] where tuning above says epochs, else [steps]",
+    )
+    shares: tuple[Share, ...] | None = Field(
+        None, description="further shares than refine.keep that the arms are compared at"
+    )
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0.005, description="by so much mean MQ refined may be worse than full and count as good"
+    )
+
+    @property
+    def budgeted(self) -> tuple[Budget, ...]:
+        """The budgets, as they are or by default."""
+        own = self.tuning is not None and self.tuning.epochs is not None
+        return self.budgets or (("epochs",) if own else ("steps",))
 
     @model_validator(mode="after")
     def _consistent(self) -> VerifySettings:
-        if len(set(self.arms)) != len(self.arms):
-            raise ValueError("an arm is listed twice")
+        listed = {"arm": self.arms, "budget": self.budgets or (), "share": self.shares or ()}
+        for name, values in listed.items():
+            if len(set(values)) != len(values):
+                raise ValueError(f"{'an' if name == 'arm' else 'a'} {name} is listed twice")
         return self
 
 
@@ -227,6 +268,21 @@ class Study(Section):
         for dataset in self.datasets:
             if dataset.name in dataset.minus:
                 raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _verifiable(self) -> Study:
+        for arm in set(self.verify.arms) - set(CONTROLS):
+            if arm == self.quality.sq:
+                raise ValueError(
+                    f"verify.arms: '{arm}' is the score that selects (quality.sq), so it would hold"
+                    " what 'refined' does: leave it out"
+                )
+            if arm not in self.quality.kinds:
+                raise ValueError(
+                    f"verify.arms: '{arm}' is made of '{measure_of(arm)}', which this study does"
+                    " not measure: add it to quality.measures"
+                )
         return self
 
     @model_validator(mode="after")
@@ -306,9 +362,13 @@ def _absolute(folder: Path, path: Path) -> Path:
 
 
 __all__ = [
+    "ARMS",
+    "CONTROLS",
+    "SQ_OF",
     "AnsweringSettings",
-    "Arm",
+    "ArmKind",
     "BridgeSettings",
+    "Budget",
     "ComputeSettings",
     "Count",
     "DatasetSettings",
@@ -327,4 +387,5 @@ __all__ = [
     "TuningSettings",
     "VerifySettings",
     "effective",
+    "measure_of",
 ]

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from revolion.report.arms import comparison_rows, share_rows, verification_rows
 from revolion.report.rows import (
     Rows,
     agreement_rows,
@@ -20,7 +21,6 @@ from revolion.report.rows import (
     sampling_rows,
     second_rows,
     unseen_rows,
-    verification_rows,
 )
 
 # Of five characters each; with a column of 20 for the names they fill a terminal of 80.
@@ -38,6 +38,8 @@ def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
         mq_rows(summary),
         dq_rows(summary),
         verification_rows(summary),
+        share_rows(summary),
+        comparison_rows(summary),
         agreement_rows(summary),
         cost_rows(summary),
         sampling_rows(summary),
