@@ -156,4 +156,6 @@ def _satterthwaite(
 ) -> float:
     """The degrees of freedom of a sum of variances, or of a ``total`` that they are terms of."""
     total = float(variances.sum()) if total is None else total
-    return total**2 / float((variances**2 / freedom).sum()) if total else math.inf
+    if not total:  # nothing varies, and what it is divided by is no matter
+        return float(freedom.min())
+    return total**2 / float((variances**2 / freedom).sum())

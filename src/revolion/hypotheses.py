@@ -94,7 +94,8 @@ def conclusion(rows: Sequence[Mapping[str, Any]], sq: str) -> str | None:
 
     None where it was not compared with `random`.
     """
-    found = {row["second"]: row["verdict"] for row in rows if row["first"] == "refined"}
+    own = [row for row in rows if row["first"] == "refined"]
+    found = {row["second"]: row["verdict"] for row in own}
     if "random" not in found:
         return None
     luck, all_of_it = found["random"], found.get("full")
@@ -105,10 +106,11 @@ def conclusion(rows: Sequence[Mapping[str, Any]], sq: str) -> str | None:
             f"It is not shown that refining by '{sq}' brings anything here: by what these arms"
             " tell, a random choice of as many samples may do as well."
         )
+    margin = next((row["margin"] for row in own if row["margin"] is not None), 0.0)
     begun = f"Refining by '{sq}' does better here than a random choice"
     ends = {
         None: ".",
-        "shown": ", and the samples kept do as well as all of them, or better.",
+        "shown": f", and the samples kept are worse than all of them by no more than {margin:g}.",
         "the contrary is shown": ", but the samples kept do worse than all of them.",
     }
-    return begun + ends.get(all_of_it, "; that they do as well as all of them is not shown.")
+    return begun + ends.get(all_of_it, "; that they keep up with all of them is not shown.")

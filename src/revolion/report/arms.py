@@ -35,7 +35,7 @@ def share_rows(summary: Summary) -> Rows | None:
     places = sorted({(point["budget"], point["share"]) for point in points}, key=_steps_first)
     means = {(point["budget"], point["share"], point["kind"]): point["mean"] for point in points}
     body = tuple(
-        (f"{share:.0%}, equal {budget}", *(_known(means.get((budget, share, k))) for k in kinds))
+        (f"{share:g}, equal {budget}", *(_known(means.get((budget, share, k))) for k in kinds))
         for budget, share in places
     )
     note = "Mean MQ of arms that hold such a share of each data set."
@@ -43,37 +43,33 @@ def share_rows(summary: Summary) -> Rows | None:
 
 
 def comparison_rows(summary: Summary) -> Rows | None:
-    """What the arms were compared for and what was shown; None where there was nothing to compare.
-
-    The note says each claim and its verdict in words.
-    """
+    """What the arms were compared for and what was shown; None where nothing was compared."""
     rows = summary.get("comparisons")
     if not rows:
         return None
     body = tuple(
         (
-            f"{row['first']} - {row['second']}",
+            row["claim"],
             f"{row['difference']:+.4f}",
             "unknown" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}",
-            p_value(row["p"]),
             p_value(row["p_holm"]),
+            row["verdict"],
         )
         for row in rows
     )
-    header = ("difference", "mean MQ", "95 %", "p", "p corrected")
-    return Rows("Comparison of arms", header, body, " ".join(_words(summary)))
+    header = ("claim", "difference", "95 %", "p", "")
+    return Rows("Comparison of arms", header, body, " ".join(_words(summary)), wrap=True)
 
 
 def _words(summary: Summary) -> list[str]:
     rows = summary["comparisons"]
-    words = [f"{row['claim']}: {row['verdict']}." for row in rows]
     families = {row["family"]: sum(r["family"] == row["family"] for r in rows) for row in rows}
     counts = " and ".join(f"{count} at its {family}" for family, count in families.items())
     counts = counts.replace("its further", "further").replace("its own", "the study's own")
-    words.append(
-        "Two-sided tests at 5 %, p corrected by Holm for the comparisons"
-        f" ({counts}); the intervals are not."
-    )
+    words = [
+        "Mean MQ of the first less the second. Two-sided tests at 5 %; p is corrected by Holm for"
+        f" the comparisons ({counts}), the intervals are not."
+    ]
     if any(row["low"] is None for row in rows):
         words.append("No interval: a data set's evaluation samples are all of one image group.")
     if rows[0]["tunings"] == 1:

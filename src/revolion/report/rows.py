@@ -15,12 +15,16 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One table: its first column holds names, the others values; ``note`` explains it."""
+    """One table: its first column holds names, the others values; ``note`` explains it.
+
+    With ``wrap`` the names are texts, which may go on on another line.
+    """
 
     title: str
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
     note: str = ""
+    wrap: bool = False
 
 
 def mq_rows(summary: Summary) -> Rows:

@@ -81,7 +81,9 @@ def _table(rows: Rows, columns: slice) -> Table:
     # Names go in as Text: square brackets in them are no markup.
     names = rows.header[columns]
     room = 20 + 4 * (_COLUMNS - len(names))
-    table.add_column(Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=True)
+    table.add_column(
+        Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=not rows.wrap
+    )
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for row in rows.body:
