@@ -12,11 +12,13 @@ import pytest
 
 import revolion
 from revolion.arms import Arm
-from revolion.report.arms import power_words
+from revolion.crossed import Answered
+from revolion.hypotheses import hypotheses
+from revolion.report.arms import comparison_rows, power_words
 from revolion.report.markdown import markdown
 from revolion.report.terminal import tables
 from revolion.surveying import forecast
-from revolion.verification import curve
+from revolion.verification import comparisons, curve
 
 from .conftest import StudyMaker
 from .helpers import titles
@@ -49,20 +51,20 @@ def test_a_verification_from_end_to_end(
     assert set(table.filter(arm="best")["budget"]) == {"steps", "epochs"}
     assert set(table.filter(arm="bottom")["share"]) == {None}
     compare_with_the_answers(run, table)
-    comparisons = pl.read_parquet(run / "results/comparisons.parquet")
+    found = pl.read_parquet(run / "results/comparisons.parquet")
     # Of each budget: refined - full, - random, - bottom, longest - random, best - random; and at
     # the further share all of these but the one with bottom.
-    assert comparisons["family"].value_counts(sort=True).rows() == [
+    assert found["family"].value_counts(sort=True).rows() == [
         ("own share", 10),
         ("further shares", 8),
     ]
     means = {label: arm["mean"] for label, arm in summary["verification"].items()}
-    for row in comparisons.iter_rows(named=True):
+    for row in found.iter_rows(named=True):
         gap = means[row["first"]] - means[row["second"]]
         assert row["difference"] == pytest.approx(gap, abs=1e-12)
         assert row["low"] <= row["difference"] <= row["high"]
         assert row["p"] <= row["p_holm"]
-    assert summary["comparisons"] == comparisons.to_dicts()
+    assert summary["comparisons"] == found.to_dicts()
     assert (run / "results/shares.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((run / "results/summary.json").read_text()) == summary
     held_by_longest(run)
@@ -77,8 +79,8 @@ def compare_with_the_answers(run: Path, table: pl.DataFrame) -> None:
         for model, name, mq in samples.group_by("model", "dataset").agg(pl.col("mq").mean()).rows()
     }
     for row in table.iter_rows(named=True):
-        budget = "epochs" if row["budget"] == "epochs" else None
-        model = Arm(row["arm"], row["share"], budget).model(row["seed"])
+        arm = Arm(row["arm"], row["share"], "epochs" if row["budget"] == "epochs" else None)
+        model = arm.model(row["seed"])
         assert row["mq"] == pytest.approx(again[model, row["dataset"]], abs=1e-12)
 
 
@@ -104,7 +106,6 @@ def test_the_words_are_shown(verified: tuple[Path, dict[str, Any], set[str]]) ->
     assert "(10 at the study's own share and 8 at further shares)" in page
     assert "![MQ by share](shares.png)" in page
     assert summary["conclusion"] in page
-    assert "one model" not in page
     assert max(len(line) for line in shown.splitlines()) <= 80
 
 
@@ -140,6 +141,20 @@ def test_what_can_be_told_is_said_before_the_arms_are_tuned(
     assert known["error_tunings"] == pytest.approx(
         twice["detectable"]["error_tunings"] * np.sqrt(2 / 3)
     )
+
+
+def test_of_one_group_alone_there_is_no_interval() -> None:
+    """The rows as they come of data sets whose evaluation samples are all of one group."""
+    arms = [Arm(kind) for kind in ("full", "refined", "random")]
+    mq = {arm.model(0): np.full(4, 0.5) for arm in arms}
+    parts = [Answered(mq, np.zeros(4, dtype=np.int64))]
+    table = comparisons(hypotheses(arms, 0.005), parts, 1, "steps")
+    assert table["verdict"].to_list() == ["unknown", "unknown"]
+    assert table["low"].null_count() == table["p_holm"].null_count() == 2
+    rows = comparison_rows({"comparisons": table.to_dicts()})
+    assert rows is not None
+    assert rows.body[1] == ("refined is better than random", "+0.0000", *["unknown"] * 3)
+    assert "No interval: a data set's evaluation samples are all of one image group." in rows.note
 
 
 def test_the_words_of_power_say_what_they_leave_out() -> None:
