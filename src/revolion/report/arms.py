@@ -57,7 +57,7 @@ def comparison_rows(summary: Summary) -> Rows | None:
         )
         for row in rows
     )
-    header = ("claim", "difference", "95 %", "p", "")
+    header = ("claim", "difference", "95 %", "p", "verdict")
     return Rows("Comparison of arms", header, body, " ".join(_words(summary)), wrap=True)
 
 

@@ -122,9 +122,9 @@ def share_curves(points: Sequence[Mapping[str, Any]]) -> bytes:
     """
     budgets = list(dict.fromkeys(point["budget"] for point in points))
     kinds = list(dict.fromkeys(point["kind"] for point in points))
-    figure = Figure(figsize=(5.0 * len(budgets), 3.4))
+    figure, axes = Figure(figsize=(5.0 * len(budgets), 3.4)), None
     for place, budget in enumerate(budgets):
-        axes = figure.add_subplot(1, len(budgets), place + 1)
+        axes = figure.add_subplot(1, len(budgets), place + 1, sharey=axes)
         for kind in kinds:
             own = [one for one in points if (one["budget"], one["kind"]) == (budget, kind)]
             colour, marker = _LINES[kinds.index(kind) % len(_LINES)]
@@ -136,7 +136,8 @@ def share_curves(points: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_xlabel("share of each data set")
         axes.set_title(f"mean MQ, equal {budget}", loc="left", color=_INK)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+    if axes is not None:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 
