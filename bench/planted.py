@@ -37,7 +37,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
     parser.add_argument(
-        "--sq", choices=[*chain(*SQ_OF.values())], help="the kind that selects; default: the demo's"
+        "--sq",
+        choices=[*chain(*SQ_OF.values()), "combined"],
+        help="the kind that selects; default: the demo's",
     )
     parser.add_argument("--measures", nargs="+", choices=SQ_OF, default=["answers"])
     parser.add_argument("--workers", type=int, default=2)

@@ -29,7 +29,7 @@ def test_it_is_the_mean_gain_over_the_base(make_study: StudyMaker, tmp_path: Pat
     study = make_study(quality=BOTH, tuning={"steps": 4, "batch_size": 4})
     revolion.run(study, tmp_path / "run")
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob"]
+    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob", "combined"]
     (part,) = (tmp_path / "run").glob("split/all/*/brick-train.parquet")
     asked = [one for sample in from_table(pl.read_parquet(part), "") for one in sample.questions()]
     gains = []
@@ -58,7 +58,7 @@ def test_alone_it_needs_no_answers_to_train_parts(make_study: StudyMaker, tmp_pa
     assert not any(unit.startswith("answer/") and "-train" in unit for unit in units)
     assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * (1 + 2)
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob"]
+    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob", "combined"]
     assert len(summary["dq"]) == 3
     selected = pl.read_parquet(tmp_path / "run/results/selection.parquet")
     kept = selected.filter("kept", split="train").group_by("dataset").agg(pl.col("sq").min())

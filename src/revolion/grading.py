@@ -14,12 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from revolion import metrics, quality
+from revolion.combining import with_combined
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.overlap import SEEN
 from revolion.scoring import SCORES
 from revolion.tables import write_table
-from revolion.units import without
+from revolion.units import foil_of, without
 from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
@@ -72,7 +73,10 @@ def grade(job: Job) -> None:
                     tables.append(_crossfit_sq(asked, cells))
             if "likelihood" in settings.measures:
                 tables.append(_weighed_sq(job, asked, side))
-            sq.append(_sq_table(asked, side, tables))
+            if "grounding" in settings.measures:
+                tables.append(_grounded_sq(job, asked, side))
+            part = pl.read_parquet(job.source("split") / f"{asked}-{side}.parquet")
+            sq.append(with_combined(_sq_table(asked, side, tables), part))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
@@ -156,10 +160,7 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
     others = [name for name in job.study.names if name != asked]
     roles = {"": f"likelihood/{asked}-{side}"}  # of the base
     roles |= {model: f"likelihood/{model}/{asked}-{side}" for model in others}
-    tables = {
-        model: pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
-        for model, role in roles.items()
-    }
+    tables = {model: _likelihoods(job, role) for model, role in roles.items()}
     cells = common(tables, asked, side)
     base = cells.pop("").values("loglikelihood")
     values = np.stack([cells[model].values("loglikelihood") for model in others])
@@ -169,6 +170,21 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
         "logprob": quality.sq_cross(values),
     }
     return pl.DataFrame({"uid": uids} | kinds)
+
+
+def _grounded_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
+    """SQ by grounding of the samples of one part that the base could weigh with every image."""
+    part = f"likelihood/{asked}-{side}"
+    roles = [f"{part}/{foil_of(number)}" for number in range(job.study.quality.foils_due)]
+    cells = common({role: _likelihoods(job, role) for role in (part, *roles)}, asked, side)
+    values = np.stack([cells[role].values("loglikelihood") for role in roles])
+    own = cells[part]
+    sq = quality.sq_grounding(own.values("loglikelihood"), values)
+    return pl.DataFrame({"uid": own.uids, "grounding": sq})
+
+
+def _likelihoods(job: Job, role: str) -> pl.DataFrame:
+    return pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
 
 
 def _crossfit_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:

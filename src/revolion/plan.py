@@ -18,7 +18,19 @@ from typing import Any
 from revolion.arms import Arm, arm_tuning, arms_of
 from revolion.errors import SettingsError
 from revolion.settings import Study, TuningSettings, effective
-from revolion.units import ASKED, SIDES, Draw, Draws, Model, Part, Parts, Unit, fold_of, without
+from revolion.units import (
+    ASKED,
+    SIDES,
+    Draw,
+    Draws,
+    Model,
+    Part,
+    Parts,
+    Unit,
+    foil_of,
+    fold_of,
+    without,
+)
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
@@ -132,20 +144,27 @@ class _Planner:
                 for side in ("evaluation", *(others if self.measured("answers") else ())):
                     part = self.asked(asked, side)
                     yield from self.answered_and_scored(tuning, how, tuned_on, part)
-        if self.measured("likelihood"):
-            yield from self.likelihoods(tunings)
+        yield from self.likelihoods(tunings)
         if self.measured("crossfit"):
             for name in self.study.names:
                 yield from self.crossfit(name)
 
     def likelihoods(self, tunings: Mapping[str, Unit]) -> Iterator[Unit]:
-        """Let the base and each model weigh every part of the data sets it was not tuned on."""
+        """Let every part be weighed."""
         for name in self.study.names:
-            for part in (self.asked(name, side) for side in SIDES):
-                yield self.weighed(None, (), part)
-                for tuned_on, tuning in tunings.items():
-                    if tuned_on != name:
-                        yield self.weighed(tuning, (tuned_on,), part)
+            for side in SIDES:
+                yield from self.weighings(tunings, self.asked(name, side))
+
+    def weighings(self, tunings: Mapping[str, Unit], part: Part) -> Iterator[Unit]:
+        """Let the base and each model that was not tuned on a part's data set weigh the part."""
+        likelihood, grounding = self.measured("likelihood"), self.measured("grounding")
+        if likelihood or grounding:
+            yield self.weighed(None, (), part)
+        for number in range(self.study.quality.foils_due if grounding else 0):
+            yield self.weighed(None, (), part, foil=number)
+        for tuned_on, tuning in tunings.items() if likelihood else ():
+            if tuned_on != part.dataset:
+                yield self.weighed(tuning, (tuned_on,), part)
 
     def crossfit(self, name: str) -> Iterator[Unit]:
         """Tune on all folds of a data set but one, for each of them, and let that one be asked."""
@@ -170,8 +189,13 @@ class _Planner:
             side = ASKED
         return self.parts[name, side if fold is None else fold_of(side, fold)]
 
-    def weighed(self, tuning: Unit | None, model: tuple[str, ...], part: Part) -> Unit:
-        """How likely a model, or without a tuning the base, finds a part's responses."""
+    def weighed(
+        self, tuning: Unit | None, model: tuple[str, ...], part: Part, foil: int | None = None
+    ) -> Unit:
+        """How likely a model, or without a tuning the base, finds a part's responses.
+
+        With ``foil`` the samples are shown with the images of others.
+        """
         how = self.study.tuning
         params = {
             "model": self.model,
@@ -179,12 +203,15 @@ class _Planner:
             "batch_size": self.study.answering.batch_size,
             "content": part.content,
         }
+        names = (*model, part.title)
+        if foil is not None:
+            params["foil"] = foil
+            names = (*names, foil_of(foil))
         sources = {"part": part.path} | self.shown([part], how)
         needs = self.needed(sources)
         if tuning is not None:
             sources["tuned"] = tuning.key
             needs = (tuning.key, *needs)
-        names = (*model, part.title)
         return Unit("weigh", names, params, needs, sources, part.turns, gpus=1)
 
     def encodings(self) -> list[Unit]:

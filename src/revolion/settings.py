@@ -9,58 +9,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from revolion.sections import (
+    ARMS,
+    CONTROLS,
+    SQ_OF,
+    ArmKind,
     BridgeSettings,
+    Budget,
     ComputeSettings,
     Count,
     LoraSettings,
+    Measure,
     Section,
     ServerSettings,
+    Share,
     TuningSettings,
+    VerifySettings,
     effective,
+    measure_of,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Budget = Literal["steps", "epochs"]
-Measure = Literal["answers", "likelihood", "crossfit"]
-
-SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
-    {
-        "answers": ("cross", "weighted", "best"),
-        "likelihood": ("likelihood", "logprob"),
-        "crossfit": ("crossfit", "home"),
-    }
-)
-"""The SQ kinds that each measure gives."""
-
-CONTROLS = ("full", "refined", "random", "bottom", "longest", "shortest")
-"""The arms of a verification that are no SQ kind."""
-
-ARMS = (*CONTROLS, *(kind for kinds in SQ_OF.values() for kind in kinds))
-"""Every arm that a verification can have; one called like an SQ kind holds the best by it."""
-
-
-def measure_of(kind: str) -> Measure:
-    """The measure that gives an SQ kind. Raises StopIteration for what is none."""
-    return next(measure for measure, kinds in SQ_OF.items() if kind in kinds)
-
-
-def _arm(given: str) -> str:
-    if given not in ARMS:
-        allowed = ", ".join(ARMS)
-        raise ValueError(f"found {json.dumps(given)}; allowed: {allowed}")
-    return given
-
-
-ArmKind = Annotated[str, AfterValidator(_arm), WithJsonSchema({"enum": [*ARMS]})]
 
 
 class InstructionSettings(Section):
@@ -156,13 +130,25 @@ class QualitySettings(Section):
         "mean", description="plain, or relative to the home set"
     )
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
-    sq: Literal["cross", "weighted", "best", "likelihood", "logprob", "crossfit", "home"] = Field(
-        "cross", description="the score that selects"
-    )
+    sq: Literal[
+        "cross",
+        "weighted",
+        "best",
+        "likelihood",
+        "logprob",
+        "grounding",
+        "crossfit",
+        "home",
+        "combined",
+    ] = Field("cross", description="the score that selects")
     measures: tuple[Measure, ...] = Field(
         ("answers",),
         description="what SQ is made of: answers of other data sets' models; likelihood (no"
-        " decoding); crossfit, answers of home models that did not see the sample",
+        " decoding); grounding, likelihood with its own image and with others'; crossfit, answers"
+        " of home models that did not see the sample",
+    )
+    foils: Count | None = Field(
+        None, description="grounding: other images that each sample is weighed with; default: 4"
     )
     folds: Annotated[int, Field(ge=2)] = Field(
         2, description="crossfit: parts of a train part, each answered by a model of the others"
@@ -172,9 +158,14 @@ class QualitySettings(Section):
     )
 
     @property
+    def foils_due(self) -> int:
+        """How many foils each sample has where grounding is measured."""
+        return self.foils or 4
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The SQ kinds that the measures give."""
-        return tuple(kind for measure in self.measures for kind in SQ_OF[measure])
+        return (*(kind for measure in self.measures for kind in SQ_OF[measure]), "combined")
 
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:
@@ -197,44 +188,6 @@ class RefineSettings(Section):
     )
     budget: Count | None = Field(None, description="at most this many samples over all data sets")
     evaluation_size: Count = Field(1000, description="evaluation samples kept of each data set")
-
-
-class VerifySettings(Section):
-    """The control arms: each is tuned from the base and compared on every evaluation part."""
-
-    arms: tuple[ArmKind, ...] = Field(
-        ("full", "refined", "random", "bottom"),
-        description="which arms: those, longest, shortest, SQ kinds that are measured; [] for none",
-    )
-    seeds: Count = Field(3, description="tunings per arm")
-    tuning: TuningSettings | None = Field(
-        None, description="how the arms are tuned, with the keys of tuning; default: as the grid is"
-    )
-    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)] | None = Field(
-        None,
-        description="steps: equally many for all arms; epochs: equally many passes over an arm's"
-        " own samples; default: [epochs] where tuning above says epochs, else [steps]",
-    )
-    shares: tuple[Share, ...] | None = Field(
-        None, description="further shares than refine.keep that the arms are compared at"
-    )
-    margin: Annotated[float, Field(ge=0)] = Field(
-        0.005, description="by so much mean MQ refined may be worse than full and count as good"
-    )
-
-    @property
-    def budgeted(self) -> tuple[Budget, ...]:
-        """The budgets, as they are or by default."""
-        own = self.tuning is not None and self.tuning.epochs is not None
-        return self.budgets or (("epochs",) if own else ("steps",))
-
-    @model_validator(mode="after")
-    def _consistent(self) -> VerifySettings:
-        listed = {"arm": self.arms, "budget": self.budgets or (), "share": self.shares or ()}
-        for name, values in listed.items():
-            if len(set(values)) != len(values):
-                raise ValueError(f"{'an' if name == 'arm' else 'a'} {name} is listed twice")
-        return self
 
 
 class Study(Section):
@@ -375,6 +328,7 @@ __all__ = [
     "ImageSettings",
     "InstructionSettings",
     "LoraSettings",
+    "Measure",
     "MetricSettings",
     "Name",
     "QualitySettings",
