@@ -18,7 +18,7 @@ VERSIONS = {
     "weigh": 3,
     "grade": 7,
     "refine": 2,
-    "verify": 2,
+    "verify": 3,
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
 
@@ -139,4 +139,7 @@ class Model:
 
 
 Draws = Mapping[tuple[str, int], Draw]
-"""(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
+"""(what an arm holds, seed) -> what a selection gives it; `full` holds everything and is not in it.
+
+What it holds is `arms.Arm.held`.
+"""
