@@ -21,7 +21,6 @@ FLOORS: dict[str, int] = {
     # 0: what everything may say
     "errors": 0,
     "digests": 0,
-    "student": 0,
     # 1: the domain's records, and what knows little else
     "samples": 1,
     "likeness": 1,

@@ -76,15 +76,10 @@ def test_one_group_says_nothing_of_how_groups_vary() -> None:
 def test_parts_of_few_and_many_groups_share_their_freedom() -> None:
     """Satterthwaite's by hand: variances 1 and 3 with 4 and 60 degrees of freedom."""
     half = bootstrap.half_widths(np.array([1.0, 3.0]), np.array(4.0), np.array([5.0, 61.0]))
-    assert half == pytest.approx(stats.t.ppf(0.975, 16 / (1 / 4 + 9 / 60)) * 2, rel=3e-5)
+    assert half == pytest.approx(stats.t.ppf(0.975, 16 / (1 / 4 + 9 / 60)) * 2, rel=1e-9)
     # A part that varies not at all, of a single group, takes nothing away.
     half = bootstrap.half_widths(np.array([0.0, 4.0]), np.array(4.0), np.array([1.0, 61.0]))
-    assert half == pytest.approx(stats.t.ppf(0.975, 60) * 2, rel=3e-5)
-
-
-@pytest.mark.parametrize("freedom", [1, 1.5, 2, 3.7, 10, 58, 60, 1000, 1e6])
-def test_students_distribution(freedom: float) -> None:
-    assert bootstrap._student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=3e-5)
+    assert half == pytest.approx(stats.t.ppf(0.975, 60) * 2, rel=1e-9)
 
 
 def test_bounds_are_kept() -> None:

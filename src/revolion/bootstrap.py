@@ -17,10 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -105,15 +105,15 @@ def half_widths(by_part: Floats, whole: Floats, groups: Floats) -> Floats:
     Arguments: ``by_part`` float64[…, parts], the variance of each part; ``whole`` float64[…], that
     of their sum, which is more or less where data sets share groups; ``groups`` float64[parts].
     The degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of
-    variance components", Biometrics Bulletin 1946): those of each part by its share in the whole.
+    variance components", Biometrics Bulletin 1946), at least 1: those of each part by its share in
+    the whole.
     """
     shares = np.zeros_like(by_part)
     np.divide(by_part**2, np.broadcast_to(groups - 1, by_part.shape), shares, where=by_part != 0)
     # Where nothing varies, it is no matter of how much freedom.
     freedom = np.ones_like(whole)
     np.divide(by_part.sum(axis=-1) ** 2, shares.sum(axis=-1), freedom, where=whole != 0)
-    points = np.vectorize(_student, otypes=[np.float64])(freedom)
-    return np.asarray(points * np.sqrt(whole))
+    return np.asarray(stdtrit(np.maximum(1.0, freedom), 0.975) * np.sqrt(whole))
 
 
 def interval(
@@ -138,18 +138,3 @@ def interval(
     if math.isnan(half):
         return None
     return [max(bounds[0], middle - half), min(bounds[1], middle + half)]
-
-
-@lru_cache(maxsize=4096)
-def _student(freedom: float) -> float:
-    """The 97.5 % point of Student's distribution; less than one degree of freedom counts as one.
-
-    With t = √f tan a the density of the angle a is cos(a)^(f - 1), which is summed here.
-    """
-    if math.isnan(freedom):
-        return math.nan
-    root = math.sqrt(max(1.0, freedom))
-    angles = np.linspace(0.0, min(math.pi / 2, 12 / root), 4001)
-    density = np.cos(angles) ** (root**2 - 1)
-    below = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return root * math.tan(float(np.interp(0.95 * below[-1], below, angles)))
