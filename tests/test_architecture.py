@@ -38,6 +38,7 @@ FLOORS: dict[str, int] = {
     "backends.local": 1,
     "models.replies": 1,
     "bootstrap": 1,
+    "questions": 0,
     "metrics._native": 1,
     "metrics.bleu": 1,
     "metrics.rouge": 1,
