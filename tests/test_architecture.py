@@ -38,6 +38,10 @@ FLOORS: dict[str, int] = {
     "backends.local": 1,
     "models.replies": 1,
     "bootstrap": 1,
+    "detection": 2,
+    "verdicts": 0,
+    "defects": 1,
+    "spoiling": 2,
     "questions": 0,
     "metrics._native": 1,
     "metrics.bleu": 1,
@@ -49,6 +53,7 @@ FLOORS: dict[str, int] = {
     # 2: contracts with their tables, arithmetic over records, one file's worth of reading
     "units": 1,
     "plan": 2,
+    "audit_plan": 3,
     "effort": 1,
     "splits": 2,
     "overlap": 2,
@@ -72,6 +77,7 @@ FLOORS: dict[str, int] = {
     "report.markdown": 2,
     "report.terminal": 2,
     "report.card": 3,
+    "report.audit": 3,
     "demo.words": 2,
     "demo.drawing": 2,
     "demo.defects": 2,
@@ -160,6 +166,8 @@ FLOORS: dict[str, int] = {
     "lmms_eval": 6,
     "converting": 7,
     "verification": 7,
+    "planting": 7,
+    "judging": 8,
     "results": 8,
     "scheduling": 8,
     # 9: all of it, in order, and on from there
@@ -167,6 +175,7 @@ FLOORS: dict[str, int] = {
     "exporting": 9,
     # 10: what people call, and what looks before it runs
     "running": 10,
+    "auditing": 10,
     "surveying": 10,
     "evaluations": 10,
     "inspection": 10,

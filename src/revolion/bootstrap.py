@@ -25,12 +25,17 @@ def resampled(sums: Floats, replicates: int, seed: int) -> Iterator[Floats]:
     Arguments: ``sums`` float64[blocks, columns], what each block adds. Yields float64[some,
     columns], in pieces that hold ``replicates`` rows together.
     """
+    for counts in drawn(len(sums), replicates, seed):
+        yield counts @ sums
+
+
+def drawn(blocks: int, replicates: int, seed: int) -> Iterator[Floats]:
+    """How often each block is drawn: float64[some, blocks], ``replicates`` rows together."""
     random = np.random.Generator(np.random.PCG64(seed))
-    blocks = len(sums)
     for start in range(0, replicates, _AT_ONCE):
         size = min(_AT_ONCE, replicates - start)
         counts = random.multinomial(blocks, np.full(blocks, 1 / blocks), size=size)
-        yield counts.astype(np.float64) @ sums
+        yield counts.astype(np.float64)
 
 
 def interval(replicates: Floats) -> list[float]:

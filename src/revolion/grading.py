@@ -63,28 +63,39 @@ def grade(job: Job) -> None:
     sq = []
     for asked in names:
         for side in ("evaluation", "train"):
-            tables = []
-            if "answers" in settings.measures:
-                # One part at a time, for they are large, and of that what SQ is made of.
-                cells = _part(job, asked, side, ["uid", "turn", "mq"])
-                tables.append(_answered_sq(asked, cells, weights))
-                if "crossfit" in settings.measures:
-                    tables.append(_crossfit_sq(asked, cells))
-            if "likelihood" in settings.measures:
-                tables.append(_weighed_sq(job, asked, side))
-            sq.append(_sq_table(asked, side, tables))
+            sq.append(sq_of(job, asked, side, weights))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
+
+
+def sq_of(job: Job, asked: str, side: str, dq: Mapping[str, float]) -> pl.DataFrame:
+    """Every SQ kind of the study, of the samples of one part that have them all.
+
+    Arguments: ``side`` a part of which the unit's sources hold scores and likelihoods, ``dq`` of
+    every data set. Returns columns uid, dataset, split and the kinds.
+    """
+    measures = job.study.quality.measures
+    tables = []
+    if "answers" in measures:
+        # One part at a time, for they are large, and of that what SQ is made of.
+        cells = _part(job, asked, side, ["uid", "turn", "mq"])
+        tables.append(_answered_sq(asked, cells, dq))
+        if "crossfit" in measures:
+            tables.append(_crossfit_sq(asked, cells))
+    if "likelihood" in measures:
+        tables.append(_weighed_sq(job, asked, side))
+    return _sq_table(asked, side, tables)
 
 
 def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
     """Each model's scores of one part, over the samples that all of them have answered.
 
-    Those of a train part's home model, if there are any, are of the models of its other folds.
+    Those of a train part's home model, if there are any, are of the models of its other folds; so
+    are those of planted samples.
     """
     tables = {}
     for model in job.study.names:
         roles = [f"{model}/{asked}-{side}"]
-        if model == asked and side == "train":
+        if model == asked and side != "evaluation":
             folds = range(job.study.quality.folds)
             roles = [f"{without(model, fold)}/{asked}-{side}" for fold in folds]
         found = [job.source(role) / SCORES for role in roles if role in job.unit.sources]

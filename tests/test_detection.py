@@ -1,0 +1,74 @@
+"""How well a score tells spoilt samples: against scikit-learn, by hand, and block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from revolion.bootstrap import drawn
+from revolion.detection import MEASURES, Scored, bounds, measured, sums
+
+Floats = npt.NDArray[np.float64]
+
+few = st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5000001, 1.0, -3.0]), min_size=1, max_size=12)
+
+
+def scored(values: list[float], blocks: int) -> Scored:
+    return Scored(np.array(values), np.arange(len(values)) % blocks)
+
+
+def by_weights(spoilt: list[float], untouched: list[float], weights: Floats) -> tuple[float, float]:
+    """scikit-learn's AUROC and average precision, spoilt samples being the positive ones."""
+    truth = [1] * len(spoilt) + [0] * len(untouched)
+    scores = -np.array(spoilt + untouched)
+    return (
+        float(roc_auc_score(truth, scores, sample_weight=weights)),
+        float(average_precision_score(truth, scores, sample_weight=weights)),
+    )
+
+
+@given(few, few)
+def test_auroc_and_precision_are_scikit_learns(spoilt: list[float], untouched: list[float]) -> None:
+    shares = np.zeros((len(spoilt), 2))
+    counts = sums(scored(spoilt, 3), shares, scored(untouched, 3), 3)
+    (found,) = measured(counts.sum(axis=0, keepdims=True))
+    wanted = by_weights(spoilt, untouched, np.ones(len(spoilt) + len(untouched)))
+    np.testing.assert_allclose(found[:2], wanted, atol=1e-12)
+
+
+@given(few, few, st.integers(0, 99))
+def test_a_replicate_weighs_samples_as_often_as_their_block_was_drawn(
+    spoilt: list[float], untouched: list[float], seed: int
+) -> None:
+    one, other = scored(spoilt, 4), scored(untouched, 4)
+    (draws,) = drawn(4, 5, seed)
+    found = measured(draws @ sums(one, np.zeros((len(spoilt), 2)), other, 4))
+    for row, draw in zip(found, draws, strict=True):
+        weights = np.concatenate([draw[one.blocks], draw[other.blocks]])
+        if weights[: len(spoilt)].any() and weights[len(spoilt) :].any():
+            np.testing.assert_allclose(row[:2], by_weights(spoilt, untouched, weights), atol=1e-12)
+        elif not weights[: len(spoilt)].any():
+            assert np.isnan(row).all()
+        else:
+            assert np.isnan(row[:2]).all()
+            assert np.isfinite(row[2:]).all()
+
+
+def test_values_by_hand() -> None:
+    """Spoilt 1, 3; untouched 2, 3, 4: of 6 pairs 3 + 1.5 in order; precision 1 and 2 of 4."""
+    shares = np.array([[0.0, 1.0], [1.0, 0.5]])
+    counts = sums(scored([1.0, 3.0], 1), shares, scored([2.0, 3.0, 4.0], 1), 1)
+    found = dict(zip(MEASURES, measured(counts)[0].tolist(), strict=True))
+    wanted = {"auroc": 4.5 / 6, "precision": (1 + 2 / 4) / 2, "held": 0.5, "below": 0.75}
+    assert found == pytest.approx(wanted)
+
+
+def test_replicates_without_samples_are_left_out_of_intervals() -> None:
+    rows = np.array([[0.2, 0.2, 0.2, 0.2], [np.nan] * 4, [0.4, 0.4, 0.4, 0.4]])
+    for low, high in bounds(rows):
+        assert (low, high) == pytest.approx((0.205, 0.395))
+    assert bounds(rows[1:2]) == [[0.0, 1.0]] * 4
