@@ -99,7 +99,7 @@ def test_a_summary_says_cost_agreement_and_sampling(make_study: StudyMaker, tmp_
     assert costs["answers"]["tokens"] == tokens > 0
     assert costs["likelihood"]["tokens"] > 0
     assert {row["dataset"] for row in summary["agreement"]} == set(NAMES)
-    assert len(summary["agreement"]) == 3 * 21, "every two of seven kinds"
+    assert len(summary["agreement"]) == 3 * 28, "every two of eight kinds"
     sq = pl.read_parquet(tmp_path / "run/results/sq.parquet").filter(split="train")
     found = {(row["dataset"], row["kind"]): row for row in summary["sampling"]}
     for name in NAMES:

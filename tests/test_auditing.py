@@ -24,7 +24,7 @@ from revolion.verdicts import WORDS
 from .conftest import StudyMaker
 from .helpers import NAMES, Command, titles
 
-ALL = {"measures": ["answers", "likelihood", "crossfit"]}
+ALL = {"measures": ["answers", "likelihood", "grounding", "crossfit"]}
 SMALL: dict[str, Any] = {
     "verify": {"arms": []},
     "split": {"evaluation_share": 0.3, "near_duplicates": False},
@@ -119,7 +119,8 @@ def test_every_row_is_there_and_nothing_is_dropped_in_silence(
     table, planted = result(run, "audit"), result(run, "planted")
     assert table.schema == SCHEMA
     assert found["rows"] == table.to_dicts()
-    kinds = ("cross", "weighted", "best")
+    kinds = study.quality.kinds
+    assert kinds[-1] == "combined"
     of_datasets = table.filter(pl.col("dataset").is_not_null())
     assert of_datasets.height == len(NAMES) * len(DEFECTS) * len(kinds)
     assert table.height == of_datasets.height + len(DEFECTS) * len(kinds)

@@ -29,7 +29,7 @@ def test_it_is_the_mean_gain_over_the_base(make_study: StudyMaker, tmp_path: Pat
     study = make_study(quality=BOTH, tuning={"steps": 4, "batch_size": 4})
     revolion.run(study, tmp_path / "run")
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob"]
+    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob", "combined"]
     (part,) = (tmp_path / "run").glob("split/all/*/brick-train.parquet")
     asked = [one for sample in from_table(pl.read_parquet(part), "") for one in sample.questions()]
     gains = []

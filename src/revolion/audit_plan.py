@@ -60,8 +60,7 @@ class _Audit:
             for other in self.study.names:
                 if other != name:
                     yield from self.answered(other, name)
-        if planner.measured("likelihood"):
-            yield from planner.weighings(grid, parts[name, PLANTED])
+        yield from planner.weighings(grid, parts[name, PLANTED])
         if planner.measured("crossfit"):
             for fold in range(self.study.quality.folds):
                 if parts[name, fold_of(PLANTED, fold)].samples:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from revolion import metrics, quality
+from revolion.combining import with_combined
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.overlap import SEEN
 from revolion.scoring import SCORES
 from revolion.tables import write_table
-from revolion.units import without
+from revolion.units import foil_of, without
 from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
@@ -63,15 +64,24 @@ def grade(job: Job) -> None:
     sq = []
     for asked in names:
         for side in ("evaluation", "train"):
-            sq.append(sq_of(job, asked, side, weights))
+            part = pl.read_parquet(job.source("split") / f"{asked}-{side}.parquet")
+            sq.append(sq_of(job, asked, side, weights, part))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
-def sq_of(job: Job, asked: str, side: str, dq: Mapping[str, float]) -> pl.DataFrame:
+def sq_of(
+    job: Job,
+    asked: str,
+    side: str,
+    dq: Mapping[str, float],
+    samples: pl.DataFrame,
+    known: tuple[pl.DataFrame, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
     """Every SQ kind of the study, of the samples of one part that have them all.
 
     Arguments: ``side`` a part of which the unit's sources hold scores and likelihoods, ``dq`` of
-    every data set. Returns columns uid, dataset, split and the kinds.
+    every data set, ``samples`` and ``known`` as `with_combined` takes them. Returns columns uid,
+    dataset, split and the kinds.
     """
     measures = job.study.quality.measures
     tables = []
@@ -83,7 +93,9 @@ def sq_of(job: Job, asked: str, side: str, dq: Mapping[str, float]) -> pl.DataFr
             tables.append(_crossfit_sq(asked, cells))
     if "likelihood" in measures:
         tables.append(_weighed_sq(job, asked, side))
-    return _sq_table(asked, side, tables)
+    if "grounding" in measures:
+        tables.append(_grounded_sq(job, asked, side))
+    return with_combined(_sq_table(asked, side, tables), samples, known)
 
 
 def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
@@ -167,10 +179,7 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
     others = [name for name in job.study.names if name != asked]
     roles = {"": f"likelihood/{asked}-{side}"}  # of the base
     roles |= {model: f"likelihood/{model}/{asked}-{side}" for model in others}
-    tables = {
-        model: pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
-        for model, role in roles.items()
-    }
+    tables = {model: _likelihoods(job, role) for model, role in roles.items()}
     cells = common(tables, asked, side)
     base = cells.pop("").values("loglikelihood")
     values = np.stack([cells[model].values("loglikelihood") for model in others])
@@ -180,6 +189,21 @@ def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
         "logprob": quality.sq_cross(values),
     }
     return pl.DataFrame({"uid": uids} | kinds)
+
+
+def _grounded_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
+    """SQ by grounding of the samples of one part that the base could weigh with every image."""
+    part = f"likelihood/{asked}-{side}"
+    roles = [f"{part}/{foil_of(number)}" for number in range(job.study.quality.foils_due)]
+    cells = common({role: _likelihoods(job, role) for role in (part, *roles)}, asked, side)
+    values = np.stack([cells[role].values("loglikelihood") for role in roles])
+    own = cells[part]
+    sq = quality.sq_grounding(own.values("loglikelihood"), values)
+    return pl.DataFrame({"uid": own.uids, "grounding": sq})
+
+
+def _likelihoods(job: Job, role: str) -> pl.DataFrame:
+    return pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
 
 
 def _crossfit_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:

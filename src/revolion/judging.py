@@ -91,39 +91,39 @@ def judge(job: Job) -> None:
 
 
 def _read(job: Job) -> _Tables:
-    names, kinds = job.study.names, job.study.quality.kinds
-    grade = job.source("grade")
-    sq = pl.read_parquet(grade / "sq.parquet")
-    dq = dict(pl.read_parquet(grade / "dq.parquet")["dataset", "value"].iter_rows())
-    copies = pl.read_parquet(job.source("planted") / COPIES)
-    found = [
-        sq_of(job, name, PLANTED, dq).select("uid", "dataset", *kinds)
-        for name in names
-        if name in copies["dataset"]
-    ]
-    empty = pl.DataFrame(
-        schema={"uid": pl.String, "dataset": pl.String} | dict.fromkeys(kinds, pl.Float64)
-    )
-    planted = copies.join(pl.concat([empty, *found]), on=["dataset", "uid"], maintain_order="left")
-    before = (
-        sq.filter(split="train").drop("split").rename({kind: f"{kind}_before" for kind in kinds})
-    )
-    planted = planted.join(
-        before.rename({"uid": "original"}), on=["dataset", "original"], maintain_order="left"
-    )
+    kinds, sq = job.study.quality.kinds, pl.read_parquet(job.source("grade") / "sq.parquet")
     groups = pl.read_parquet(job.source("split") / GROUPS).filter(side="train").drop("side")
-    untouched = sq.filter(split="train").join(groups, on=["dataset", "uid"], maintain_order="left")
+    untouched = sq.filter(split="train").drop("split")
+    before = untouched.rename({"uid": "original"} | {kind: f"{kind}_before" for kind in kinds})
+    planted = _planted(job, untouched).join(
+        before, on=["dataset", "original"], maintain_order="left"
+    )
     blocks = groups["group"].unique().sort().to_frame().with_row_index("block")
     blocks = blocks.with_columns(pl.col("block").cast(pl.Int64) % BLOCKS)
-    number = min(BLOCKS, blocks.height)
-    draws = drawn(number, REPLICATES, seed_of("audit", job.study.seed))
+    draws = drawn(min(BLOCKS, blocks.height), REPLICATES, seed_of("audit", job.study.seed))
     return _Tables(
         kinds,
         planted.join(blocks, on="group", maintain_order="left"),
-        untouched.join(blocks, on="group", maintain_order="left"),
+        untouched.join(groups, on=["dataset", "uid"], maintain_order="left").join(
+            blocks, on="group", maintain_order="left"
+        ),
         {pair: last for kind in kinds for pair, last in _last(job, sq, kind)},
         np.concatenate(list(draws)),
     )
+
+
+def _planted(job: Job, untouched: pl.DataFrame) -> pl.DataFrame:
+    """The copies that have SQ, with every kind of it."""
+    dq = dict(pl.read_parquet(job.source("grade") / "dq.parquet")["dataset", "value"].iter_rows())
+    copies = pl.read_parquet(job.source("planted") / COPIES)
+    found = [untouched.clear()]
+    for name in copies["dataset"].unique(maintain_order=True):
+        part = pl.read_parquet(job.source("planted") / f"{name}-{PLANTED}.parquet")
+        train = pl.read_parquet(job.source("split") / f"{name}-train.parquet")
+        # Measured by what the untouched samples let expect.
+        known = untouched.filter(dataset=name), train
+        found.append(sq_of(job, name, PLANTED, dq, part, known).select(untouched.columns))
+    return copies.join(pl.concat(found), on=["dataset", "uid"], maintain_order="left")
 
 
 def _last(

@@ -17,7 +17,19 @@ from typing import Any
 
 from revolion.errors import SettingsError
 from revolion.settings import Study, TuningSettings, effective
-from revolion.units import ASKED, SIDES, Draw, Draws, Model, Part, Parts, Unit, fold_of, without
+from revolion.units import (
+    ASKED,
+    SIDES,
+    Draw,
+    Draws,
+    Model,
+    Part,
+    Parts,
+    Unit,
+    foil_of,
+    fold_of,
+    without,
+)
 
 
 def intake(study: Study, sources: Mapping[str, str]) -> list[Unit]:
@@ -134,8 +146,7 @@ class Planner:
                 for side in ("evaluation", *(others if self.measured("answers") else ())):
                     part = self.asked(asked, side)
                     yield from self.answered_and_scored(tuning, how, tuned_on, part)
-        if self.measured("likelihood"):
-            yield from self.likelihoods(tunings)
+        yield from self.likelihoods(tunings)
         if self.measured("crossfit"):
             for name in self.study.names:
                 yield from self.crossfit(name)
@@ -148,8 +159,12 @@ class Planner:
 
     def weighings(self, tunings: Mapping[str, Unit], part: Part) -> Iterator[Unit]:
         """Let the base and each model that was not tuned on a part's data set weigh the part."""
-        yield self.weighed(None, (), part)
-        for tuned_on, tuning in tunings.items():
+        likelihood, grounding = self.measured("likelihood"), self.measured("grounding")
+        if likelihood or grounding:
+            yield self.weighed(None, (), part)
+        for number in range(self.study.quality.foils_due if grounding else 0):
+            yield self.weighed(None, (), part, foil=number)
+        for tuned_on, tuning in tunings.items() if likelihood else ():
             if tuned_on != part.dataset:
                 yield self.weighed(tuning, (tuned_on,), part)
 
@@ -176,8 +191,13 @@ class Planner:
             side = ASKED
         return self.parts[name, side if fold is None else fold_of(side, fold)]
 
-    def weighed(self, tuning: Unit | None, model: tuple[str, ...], part: Part) -> Unit:
-        """How likely a model, or without a tuning the base, finds a part's responses."""
+    def weighed(
+        self, tuning: Unit | None, model: tuple[str, ...], part: Part, foil: int | None = None
+    ) -> Unit:
+        """How likely a model, or without a tuning the base, finds a part's responses.
+
+        With ``foil`` the samples are shown with the images of others.
+        """
         how = self.study.tuning
         params = {
             "model": self.model,
@@ -185,12 +205,15 @@ class Planner:
             "batch_size": self.study.answering.batch_size,
             "content": part.content,
         }
+        names = (*model, part.title)
+        if foil is not None:
+            params["foil"] = foil
+            names = (*names, foil_of(foil))
         sources = {"part": part.path} | self.shown([part], how)
         needs = self.needed(sources)
         if tuning is not None:
             sources["tuned"] = tuning.key
             needs = (tuning.key, *needs)
-        names = (*model, part.title)
         return Unit("weigh", names, params, needs, sources, part.turns, gpus=1)
 
     def encodings(self) -> list[Unit]:

@@ -186,6 +186,18 @@ def sq_likelihood(values: Floats, base: Floats) -> Floats:
     return sq_cross(np.asarray(values, dtype=np.float64) - _complete(base, "base"))
 
 
+def sq_grounding(own: Floats, foils: Floats) -> Floats:
+    """SQ(s) = how much likelier the response is with the sample's own image than with others'.
+
+    Arguments: ``own``, float64[n_samples], the base's mean log-likelihood per token of the
+    responses; ``foils``, float64[n_foils, n_samples], the same where other samples' images stand in
+    the place of the own, n_foils at least 1. Returns float64[n_samples], own less the mean over
+    foils, in nats: the pointwise mutual information of response and image, per token, as far as so
+    few foils tell. Raises ValueError for a missing value.
+    """
+    return np.asarray(_complete(own, "own") - _complete(foils, "foils").mean(axis=0))
+
+
 SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = MappingProxyType(
     {
         "cross": lambda values, home, dq: sq_cross(values, home),

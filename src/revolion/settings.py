@@ -30,16 +30,17 @@ from revolion.sections import (
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Arm = Literal["full", "refined", "random", "bottom"]
-Measure = Literal["answers", "likelihood", "crossfit"]
+Measure = Literal["answers", "likelihood", "grounding", "crossfit"]
 
 SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
     {
         "answers": ("cross", "weighted", "best"),
         "likelihood": ("likelihood", "logprob"),
+        "grounding": ("grounding",),
         "crossfit": ("crossfit", "home"),
     }
 )
-"""The SQ kinds that each measure gives."""
+"""The SQ kinds that each measure gives, beside `combined`, which is made of all of them."""
 
 
 class InstructionSettings(Section):
@@ -135,13 +136,25 @@ class QualitySettings(Section):
         "mean", description="plain, or relative to the home set"
     )
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
-    sq: Literal["cross", "weighted", "best", "likelihood", "logprob", "crossfit", "home"] = Field(
-        "cross", description="the score that selects"
-    )
+    sq: Literal[
+        "cross",
+        "weighted",
+        "best",
+        "likelihood",
+        "logprob",
+        "grounding",
+        "crossfit",
+        "home",
+        "combined",
+    ] = Field("cross", description="the score that selects")
     measures: tuple[Measure, ...] = Field(
         ("answers",),
         description="what SQ is made of: answers of other data sets' models; likelihood (no"
-        " decoding); crossfit, answers of home models that did not see the sample",
+        " decoding); grounding, likelihood with its own image and with others'; crossfit, answers"
+        " of home models that did not see the sample",
+    )
+    foils: Count | None = Field(
+        None, description="grounding: other images that each sample is weighed with; default: 4"
     )
     folds: Annotated[int, Field(ge=2)] = Field(
         2, description="crossfit: parts of a train part, each answered by a model of the others"
@@ -151,9 +164,14 @@ class QualitySettings(Section):
     )
 
     @property
+    def foils_due(self) -> int:
+        """How many foils each sample has where grounding is measured."""
+        return self.foils or 4
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The SQ kinds that the measures give."""
-        return tuple(kind for measure in self.measures for kind in SQ_OF[measure])
+        return (*(kind for measure in self.measures for kind in SQ_OF[measure]), "combined")
 
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:

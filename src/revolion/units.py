@@ -16,7 +16,7 @@ VERSIONS = {
     "answer": 3,
     "score": 2,
     "weigh": 3,
-    "grade": 5,
+    "grade": 6,
     "refine": 2,
     "verify": 2,
     "plant": 1,
@@ -117,6 +117,11 @@ Parts = Mapping[tuple[str, str], Part]
 def fold_of(side: str, number: int) -> str:
     """The name of one fold of a train part, or of what is asked of it."""
     return f"{side}-{number}"
+
+
+def foil_of(number: int) -> str:
+    """What a part's samples are called where they show the images of others."""
+    return f"foil-{number}"
 
 
 def without(dataset: str, fold: int) -> str:

@@ -1,7 +1,7 @@
 """One weighing unit: how likely a model finds the reference responses of one part of a data set.
 
 No word is decoded: one forward pass a sample, whatever its turns. The base's own likelihoods are
-what the tuned models' are compared with.
+what the tuned models' are compared with, and what it finds with the images of other samples.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from revolion.answering import fitting, in_batches, model_and_samples
 from revolion.errors import InterruptedRun
+from revolion.foils import foil
 from revolion.jobs import Job
 from revolion.models import Weight
 from revolion.resources import peak_memory
@@ -40,6 +41,9 @@ def weigh(job: Job) -> None:
     model, samples = model_and_samples(job)
     questions = [question for sample in samples for question in sample.questions()]
     by_uid = {sample.uid: sample for sample in samples}
+    if "foil" in job.unit.params:
+        shown = foil([*samples], job.unit.params["foil"], seed=job.study.seed)
+        by_uid = dict(zip(by_uid, shown, strict=True))
     last = {question.uid: question for question in questions}  # it stands for its sample
     shards = Shards(job.folder, SCHEMA)
 

@@ -11,16 +11,21 @@ from revolion.store import write_atomically
 from revolion.studyfile import parse
 from revolion.template import commented
 
+# A processor gains by passes of like lengths: a batch is as long as its longest conversation.
+PASSES = {"max_tokens": 1024, "micro_tokens": 1024}
+
 SETTINGS: dict[str, Any] = {
     "name": "demo",
     "base": "demo",
     "split": {"evaluation_share": 0.2},
-    "tuning": {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
+    "tuning": PASSES
+    | {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
     "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
     "quality": {"sq": "best"},
     "verify": {
         "seeds": 1,
-        "tuning": {"trainable": "all", "steps": 120, "batch_size": 32, "learning_rate": 5e-4},
+        "tuning": PASSES
+        | {"trainable": "all", "steps": 120, "batch_size": 32, "learning_rate": 5e-4},
     },
 }
 """What differs from the package's defaults; measured, see README.md."""
