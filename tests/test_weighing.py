@@ -58,7 +58,7 @@ def test_alone_it_needs_no_answers_to_train_parts(make_study: StudyMaker, tmp_pa
     assert not any(unit.startswith("answer/") and "-train" in unit for unit in units)
     assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * (1 + 2)
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob"]
+    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob", "combined"]
     assert len(summary["dq"]) == 3
     selected = pl.read_parquet(tmp_path / "run/results/selection.parquet")
     kept = selected.filter("kept", split="train").group_by("dataset").agg(pl.col("sq").min())
