@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revolion.bootstrap import drawn
 from revolion.detection import MEASURES, Scored, bounds, measured, sums
 
 Floats = npt.NDArray[np.float64]
@@ -46,7 +45,7 @@ def test_the_values_are_those_of_scikit_learn() -> None:
     rng = np.random.default_rng(7)
     spoilt, untouched = rng.integers(0, 20, 15) / 20, rng.integers(4, 24, 60) / 20
     one, other = Scored(spoilt, np.zeros(15, int)), Scored(untouched, np.zeros(60, int))
-    (found,) = measured(sums(one, np.zeros((15, 2)), other, 1))
+    (found,) = measured(sums(one, np.zeros((15, 2)), other).values)
     assert found[:2] == pytest.approx(SCIKIT_LEARN, abs=1e-12)
 
 
@@ -55,19 +54,20 @@ def test_auroc_and_precision_are_those_of_all_pairs_and_steps(
     spoilt: list[float], untouched: list[float]
 ) -> None:
     shares = np.zeros((len(spoilt), 2))
-    counts = sums(scored(spoilt, 3), shares, scored(untouched, 3), 3)
-    (found,) = measured(counts.sum(axis=0, keepdims=True))
+    counts = sums(scored(spoilt, 3), shares, scored(untouched, 3))
+    (found,) = measured(counts.values.sum(axis=0, keepdims=True))
     wanted = by_weights(spoilt, untouched, np.ones(len(spoilt) + len(untouched)))
     np.testing.assert_allclose(found[:2], wanted, atol=1e-12)
 
 
 @given(few, few, st.integers(0, 99))
-def test_a_replicate_weighs_samples_as_often_as_their_block_was_drawn(
+def test_a_replicate_weighs_samples_as_their_blocks(
     spoilt: list[float], untouched: list[float], seed: int
 ) -> None:
     one, other = scored(spoilt, 4), scored(untouched, 4)
-    (draws,) = drawn(4, 5, seed)
-    found = measured(draws @ sums(one, np.zeros((len(spoilt), 2)), other, 4))
+    draws = np.random.default_rng(seed).integers(0, 3, (5, 4)).astype(np.float64)
+    table = sums(one, np.zeros((len(spoilt), 2)), other)
+    found = measured(draws[:, table.blocks] @ table.values)
     for row, draw in zip(found, draws, strict=True):
         weights = np.concatenate([draw[one.blocks], draw[other.blocks]])
         if weights[: len(spoilt)].any() and weights[len(spoilt) :].any():
@@ -82,14 +82,22 @@ def test_a_replicate_weighs_samples_as_often_as_their_block_was_drawn(
 def test_values_by_hand() -> None:
     """Spoilt 1, 3; untouched 2, 3, 4: of 6 pairs 3 + 1.5 in order; precision 1 and 2 of 4."""
     shares = np.array([[0.0, 1.0], [1.0, 0.5]])
-    counts = sums(scored([1.0, 3.0], 1), shares, scored([2.0, 3.0, 4.0], 1), 1)
-    found = dict(zip(MEASURES, measured(counts)[0].tolist(), strict=True))
+    counts = sums(scored([1.0, 3.0], 1), shares, scored([2.0, 3.0, 4.0], 1))
+    found = dict(zip(MEASURES, measured(counts.values)[0].tolist(), strict=True))
     wanted = {"auroc": 4.5 / 6, "precision": (1 + 2 / 4) / 2, "held": 0.5, "below": 0.75}
     assert found == pytest.approx(wanted)
 
 
-def test_replicates_without_samples_are_left_out_of_intervals() -> None:
-    rows = np.array([[0.2, 0.2, 0.2, 0.2], [np.nan] * 4, [0.4, 0.4, 0.4, 0.4]])
-    for low, high in bounds(rows):
-        assert (low, high) == pytest.approx((0.205, 0.395))
-    assert bounds(rows[1:2]) == [[0.0, 1.0]] * 4
+def test_an_interval_is_around_the_mean_of_the_data_sets_and_wants_two_groups() -> None:
+    rows = np.random.default_rng(0).normal(0.6, 0.02, (1000, 4))
+    points = [np.full(4, 0.6), np.full(4, 0.8)]
+    for found in bounds(points, [rows, rows + 0.2], [50.0, 50.0]):
+        assert found is not None
+        assert sum(found) / 2 == pytest.approx(0.7)
+        assert found[1] - found[0] == pytest.approx(4 * 0.02, rel=0.1)
+    assert bounds(points[:1], [rows], [1.0]) == [None] * 4
+
+
+def test_groups_are_counted_by_spoilt_samples() -> None:
+    one, other = Scored(np.arange(4.0), np.array([7, 7, 7, 9])), scored([1.0] * 30, 30)
+    assert sums(one, np.zeros((4, 2)), other).groups == pytest.approx(16 / 10)

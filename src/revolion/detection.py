@@ -5,17 +5,18 @@ has a lower one than an untouched sample, ties counting half; average precision 
 begins with the lowest, ties being one step of it; the share of spoilt samples that a selection by
 the score would still keep; and the share whose score is lower than before they were spoilt. They
 are functions of how many spoilt samples have which score, and how many untouched ones lie between;
-so a bootstrap is a product of matrices (`bootstrap`).
+so a replicate of a bootstrap is a product of matrices (`bootstrap`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from revolion.bootstrap import interval
+from revolion.bootstrap import Sums, interval, summed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,22 +33,26 @@ class Scored:
     blocks: Ints
 
 
-def sums(spoilt: Scored, shares: Floats, untouched: Scored, blocks: int) -> Floats:
-    """What each block adds to the counts that `measured` wants: float64[blocks, 3 k + 3].
+def sums(spoilt: Scored, shares: Floats, untouched: Scored) -> Sums:
+    """What each block adds to the counts that `measured` wants, 3 k + 3 of them.
 
     Arguments: ``shares`` float64[n_spoilt, 2], whether a selection would keep a sample, and whether
     its score is lower than before, each 0 to 1. With k different scores of spoilt samples,
     ascending: k columns count the spoilt ones, 2 k + 1 the untouched ones below the first, at the
-    first, between it and the second and so on, and two sum up the shares.
+    first, between it and the second and so on, and two sum up the shares. As many groups count as
+    the spoilt samples are of, for they are the fewer.
     """
     steps = np.unique(spoilt.scores)
-    counts = np.zeros((blocks, 3 * len(steps) + 3))
-    np.add.at(counts, (spoilt.blocks, np.searchsorted(steps, spoilt.scores)), 1)
+    both = np.concatenate([spoilt.blocks, untouched.blocks])
+    blocks, place = np.unique(both, return_inverse=True)
+    own, other = np.split(place, [len(spoilt.blocks)])
+    counts = np.zeros((len(blocks), 3 * len(steps) + 3))
+    np.add.at(counts, (own, np.searchsorted(steps, spoilt.scores)), 1)
     below = np.searchsorted(steps, untouched.scores, "left")
     upto = np.searchsorted(steps, untouched.scores, "right")
-    np.add.at(counts, (untouched.blocks, len(steps) + below + upto), 1)
-    np.add.at(counts[:, -2:], spoilt.blocks, shares)
-    return counts
+    np.add.at(counts, (other, len(steps) + below + upto), 1)
+    np.add.at(counts[:, -2:], own, shares)
+    return Sums(blocks, counts, summed(spoilt.blocks, shares).groups)
 
 
 def measured(counts: Floats) -> Floats:
@@ -72,7 +77,20 @@ def measured(counts: Floats) -> Floats:
     return np.column_stack([auroc, average, shares])
 
 
-def bounds(replicates: Floats) -> list[list[float]]:
-    """The 95 % interval of each of `MEASURES`; replicates that hold no samples are left out."""
-    whole = replicates[np.isfinite(replicates).all(axis=1)]
-    return [interval(column) for column in whole.T] if len(whole) else [[0.0, 1.0]] * len(MEASURES)
+def bounds(
+    estimates: Sequence[Floats], replicates: Sequence[Floats], groups: Sequence[float]
+) -> list[list[float] | None]:
+    """The 95 % interval of the mean over data sets of each of `MEASURES`.
+
+    Arguments: of each data set float64[4], float64[n, 4] and the effective number of groups. None
+    where one has a single group.
+    """
+    share = 1 / len(estimates)
+    return [
+        interval(
+            [float(one[at]) * share for one in estimates],
+            [some[:, at] * share for some in replicates],
+            groups,
+        )
+        for at in range(len(MEASURES))
+    ]

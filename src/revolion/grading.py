@@ -6,24 +6,38 @@ over the samples that all models have answered; how many that leaves stands besi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from revolion import metrics, quality
+from revolion import metrics, quality, splits
+from revolion.bootstrap import Sums, blocks_of, summed
+from revolion.buckets import by_length, dq_by_bucket
 from revolion.combining import with_combined
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.overlap import SEEN
+from revolion.questions import form
+from revolion.rankings import differences_table, dq_table, ranks_table
 from revolion.scoring import SCORES
+from revolion.sensitivity import choices
 from revolion.tables import write_table
+from revolion.uncertainty import Replicated, means_of, mq_intervals, ranked, replicated
 from revolion.units import foil_of, without
 from revolion.weighing import LIKELIHOOD
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+TABLES = tuple(
+    f"{name}.parquet"
+    for name in ("mq", "dq", "dq_ranks", "dq_differences", "dq_buckets", "dq_choices", "sq")
+)
+"""What grading leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +63,10 @@ class Cell:
 
 
 def grade(job: Job) -> None:
-    """Leave `mq.parquet`, `dq.parquet` and `sq.parquet` of the whole grid."""
-    names, settings = job.study.names, job.study.quality
+    """Leave the `TABLES` of the whole grid."""
+    names = job.study.names
     evaluated = {asked: _part(job, asked, "evaluation") for asked in names}
-    grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
-    mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
-    dq = quality.dq(mq, settings.dq, settings.with_self)
-    seen = pl.read_parquet(job.source("split") / SEEN)
-    write_table(_mq_table(grid, job.study.metrics.preset, seen), job.folder / "mq.parquet")
-    ranks = quality.ranks(dq)
-    table = pl.DataFrame({"dataset": names, "kind": settings.dq, "value": dq, "rank": ranks})
-    write_table(table, job.folder / "dq.parquet")
-    weights = dict(zip(names, dq.tolist(), strict=True))
+    weights = _rate_datasets(job, evaluated)
     sq = []
     for asked in names:
         for side in ("evaluation", "train"):
@@ -96,6 +102,97 @@ def sq_of(
     if "grounding" in measures:
         tables.append(_grounded_sq(job, asked, side))
     return with_combined(_sq_table(asked, side, tables), samples, known)
+
+
+def _rate_datasets(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> dict[str, float]:
+    """Leave the tables of MQ and DQ; DQ by data set.
+
+    Arguments: ``evaluated`` each model's scores of each data set's evaluation part.
+    """
+    names, preset = job.study.names, job.study.metrics.preset
+    kind = job.study.quality.dq, job.study.quality.with_self
+    grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
+    mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
+    dq = quality.dq(mq, *kind)
+    table = _mq_table(grid, preset, pl.read_parquet(job.source("split") / SEEN))
+    blocks = blocks_of(_groups(job, evaluated))
+    parts = [[*evaluated[asked].values()] for asked in names]
+    values = [np.stack([cell.mq for cell in part], axis=1) for part in parts]
+    means = means_of(mq, values, blocks)
+    sums = [_sums(part, place) for part, place in zip(parts, blocks, strict=True)]
+    corpora = replicated(_matrix(table, "corpus_mq"), sums, corpus_mq(preset))
+    components = {name: _matrix(table, name) for name in metrics.COMPONENTS}
+    rated = ranked(means, *kind)
+    labels = {
+        "length": by_length([part[0].values("bleu_reference_length") for part in parts]),
+        "form": _forms(job, evaluated),
+    }
+    tables = {
+        "mq": table.with_columns(**_bounds("mq", means), **_bounds("corpus_mq", corpora)),
+        "dq": dq_table(names, kind[0], rated, ranked(corpora, *kind)),
+        "dq_ranks": ranks_table(names, rated),
+        "dq_differences": differences_table(names, rated),
+        "dq_buckets": dq_by_bucket(names, values, blocks, labels, *kind),
+        "dq_choices": choices(components, corpora.mq, preset, *kind),
+    }
+    for name, rows in tables.items():
+        write_table(rows, job.folder / f"{name}.parquet")
+    return dict(zip(names, dq.tolist(), strict=True))
+
+
+def _groups(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> list[list[str]]:
+    """The group of images of each evaluation sample that is compared."""
+    table = pl.read_parquet(job.source("split") / splits.GROUPS).filter(side="evaluation")
+    found = []
+    for asked, cells in evaluated.items():
+        group = dict(table.filter(dataset=asked).select("uid", "group").iter_rows())
+        found.append([group[uid] for uid in next(iter(cells.values())).uids])
+    return found
+
+
+def _forms(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> list[list[str]]:
+    """The form of question of the first turn of each evaluation sample that is compared."""
+    found = []
+    for asked, cells in evaluated.items():
+        file = job.source("split") / f"{asked}-evaluation.parquet"
+        first = pl.col("turns").list.first().struct.field("instruction")
+        asks = dict(
+            pl.read_parquet(file, columns=["uid", "turns"]).select("uid", first).iter_rows()
+        )
+        found.append([form(asks[uid]) for uid in next(iter(cells.values())).uids])
+    return found
+
+
+def _sums(cells: Sequence[Cell], blocks: Ints) -> Sums:
+    """The sums of the metrics' statistics over the turns of one part, model by model."""
+    by_model = [
+        summed(blocks[cell.index], cell.turns.select(metrics.STATISTICS).to_numpy())
+        for cell in cells
+    ]
+    return replace(by_model[0], values=np.hstack([one.values for one in by_model]))
+
+
+def corpus_mq(preset: str) -> Callable[[Floats], Floats]:
+    """MQ of corpora from `_sums`: float64[some, models]."""
+
+    def mq(sums: Floats) -> Floats:
+        cells = sums.reshape(len(sums), -1, len(metrics.STATISTICS))
+        named = {name: cells[..., at] for at, name in enumerate(metrics.STATISTICS)}
+        return np.asarray(metrics.corpus_from_statistics(named, preset)["mq"])
+
+    return mq
+
+
+def _matrix(table: pl.DataFrame, column: str) -> Floats:
+    """A column of the table of cells as float64[N, N]."""
+    values = table[column].to_numpy()
+    return values.reshape(math.isqrt(len(values)), -1)
+
+
+def _bounds(column: str, found: Replicated) -> dict[str, pl.Series]:
+    low, high = mq_intervals(found)
+    columns = {f"{column}_low": low, f"{column}_high": high}
+    return {name: pl.Series(bounds.ravel()).fill_nan(None) for name, bounds in columns.items()}
 
 
 def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:

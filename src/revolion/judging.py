@@ -2,7 +2,7 @@
 
 Planted samples are scored as the study scores its own, and compared with all train samples of their
 data set that have SQ. Samples whose images belong together are no independent evidence, so the
-bootstrap draws groups of images, over all data sets at once, and what hangs on them comes along; a
+bootstrap weighs groups of images, in all data sets alike, and what hangs on them with them; a
 planted sample hangs on its original's group. The study's cut is taken as given.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from revolion.bootstrap import BLOCKS, drawn
+from revolion.bootstrap import Sums, blocks_of, resampled
 from revolion.detection import MEASURES, Scored, bounds, measured, sums
 from revolion.digests import seed_of
 from revolion.grading import sq_of
@@ -53,40 +53,42 @@ SCHEMA = {
 class _Tables:
     """All that is compared: planted samples and untouched ones, with SQ and the block of each.
 
-    ``kinds`` of SQ; ``last`` for each data set and kind SQ and uid of the last sample that would be
-    kept; ``counts`` float64[replicates, blocks], how often each is drawn.
+    ``last`` for each data set and kind SQ and uid of the last sample that would be kept.
     """
 
-    kinds: Sequence[str]
     planted: pl.DataFrame
     untouched: pl.DataFrame
     last: Mapping[tuple[str, str], tuple[float, str]]
-    counts: Floats
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What stands in a row, and its measures in each replicate, if there are any."""
+class _Compared:
+    """One data set, defect and kind of SQ: what stands in its row, and sums over blocks if any."""
 
     facts: dict[str, Any]
-    replicates: Floats | None = None
+    sums: Sums | None
 
 
 def judge(job: Job) -> None:
     """Leave `audit.parquet` and `planted.parquet`: SQ of planted samples and of their originals."""
-    tables = _read(job)
+    tables, kinds = _read(job), job.study.quality.kinds
     write_table(tables.planted.drop("block"), job.folder / SCORED)
     tried = pl.read_parquet(job.source("planted") / TRIED)
-    rows: list[dict[str, Any]] = []
-    means: dict[tuple[str, str], list[_Found]] = {}
-    for facts in tried.iter_rows(named=True):
-        for kind, found in _measures(tables, facts["dataset"], facts["defect"]):
-            rows.append({**facts, "sq": kind, **found.facts})
-            if found.replicates is not None:
-                means.setdefault((facts["defect"], kind), []).append(found)
-    rows += [
-        {"defect": defect, "sq": kind, **_mean(some)} for (defect, kind), some in means.items()
+    found = [
+        _compared(tables, facts, kind) for facts in tried.iter_rows(named=True) for kind in kinds
     ]
+    there = [one.sums for one in found if one.sums is not None]
+    drawn = iter(resampled(there, REPLICATES, seed_of("audit"), measured) if there else ())
+    rows: list[dict[str, Any]] = []
+    means: dict[tuple[str, str], list[tuple[_Compared, Floats]]] = {}
+    for one in found:
+        if one.sums is None:
+            rows.append(one.facts)
+            continue
+        some = [(one, next(drawn))]
+        rows.append(one.facts | _measures(some))
+        means.setdefault((one.facts["defect"], one.facts["sq"]), []).extend(some)
+    rows += [_mean(defect, kind, some) for (defect, kind), some in means.items()]
     write_table(pl.DataFrame(rows, schema=SCHEMA), job.folder / AUDIT)
 
 
@@ -98,17 +100,12 @@ def _read(job: Job) -> _Tables:
     planted = _planted(job, untouched).join(
         before, on=["dataset", "original"], maintain_order="left"
     )
-    blocks = groups["group"].unique().sort().to_frame().with_row_index("block")
-    blocks = blocks.with_columns(pl.col("block").cast(pl.Int64) % BLOCKS)
-    draws = drawn(min(BLOCKS, blocks.height), REPLICATES, seed_of("audit", job.study.seed))
+    untouched = untouched.join(groups, on=["dataset", "uid"], maintain_order="left")
+    blocks = blocks_of([planted["group"].to_list(), untouched["group"].to_list()])
     return _Tables(
-        kinds,
-        planted.join(blocks, on="group", maintain_order="left"),
-        untouched.join(groups, on=["dataset", "uid"], maintain_order="left").join(
-            blocks, on="group", maintain_order="left"
-        ),
+        planted.with_columns(block=blocks[0]),
+        untouched.with_columns(block=blocks[1]),
         {pair: last for kind in kinds for pair, last in _last(job, sq, kind)},
-        np.concatenate(list(draws)),
     )
 
 
@@ -141,27 +138,24 @@ def _last(
         yield (name, kind), (value, uid)
 
 
-def _measures(tables: _Tables, name: str, defect: str) -> Iterator[tuple[str, _Found]]:
-    """What each kind of SQ makes of one defect in one data set."""
-    planted = tables.planted.filter(dataset=name, defect=defect)
+def _compared(tables: _Tables, tried: Mapping[str, Any], kind: str) -> _Compared:
+    """One kind of SQ of one defect in one data set."""
+    name = tried["dataset"]
+    planted = tables.planted.filter(dataset=name, defect=tried["defect"])
     untouched = tables.untouched.filter(dataset=name)
-    sizes = {
+    facts = {
+        **tried,
+        "sq": kind,
         "rated": planted.height,
         "groups": planted["group"].n_unique(),
         "untouched": untouched.height,
     }
-    for kind in tables.kinds:
-        if planted.is_empty():
-            yield kind, _Found({**sizes, "verdict": TOO_FEW})
-            continue
-        shares = planted.select(_held(kind, tables.last.get((name, kind))), _below(kind)).to_numpy()
-        spoilt, clean = _scored(planted, kind), _scored(untouched, kind)
-        counts = sums(spoilt, shares, clean, tables.counts.shape[1])
-        there = counts.any(axis=1)
-        replicates = measured(tables.counts[:, there] @ counts[there])
-        (point,) = measured(counts.sum(axis=0, keepdims=True))
-        chance = planted.height / (planted.height + untouched.height)
-        yield kind, _found(point, replicates, {**sizes, "chance": chance})
+    if planted.is_empty():
+        return _Compared(facts | {"verdict": TOO_FEW}, None)
+    shares = planted.select(_held(kind, tables.last.get((name, kind))), _below(kind)).to_numpy()
+    found = sums(_scored(planted, kind), shares, _scored(untouched, kind))
+    chance = planted.height / (planted.height + untouched.height)
+    return _Compared(facts | {"chance": chance}, found)
 
 
 def _scored(samples: pl.DataFrame, kind: str) -> Scored:
@@ -184,21 +178,23 @@ def _below(kind: str) -> pl.Expr:
     return (lower + 0.5 * (pl.col(kind) == before).cast(pl.Float64)).alias("below")
 
 
-def _mean(some: Sequence[_Found]) -> dict[str, Any]:
+def _mean(defect: str, kind: str, some: Sequence[tuple[_Compared, Floats]]) -> dict[str, Any]:
     """A row of means over the data sets that a defect was planted in."""
-    point = np.array([np.mean([one.facts[name] for one in some]) for name in MEASURES])
-    replicates = np.mean([one.replicates for one in some if one.replicates is not None], axis=0)
-    sizes = {
-        name: sum(one.facts[name] for one in some) for name in ("rated", "groups", "untouched")
-    }
-    chance = float(np.mean([one.facts["chance"] for one in some]))
-    return _found(point, replicates, {**sizes, "chance": chance}).facts
+    facts = [one.facts for one, _ in some]
+    sizes = {name: sum(one[name] for one in facts) for name in ("rated", "groups", "untouched")}
+    chance = float(np.mean([one["chance"] for one in facts]))
+    return {"defect": defect, "sq": kind, **sizes, "chance": chance} | _measures(some)
 
 
-def _found(point: Floats, replicates: Floats, facts: Mapping[str, Any]) -> _Found:
-    """`MEASURES` with their intervals and the verdict, beside other facts."""
-    known = dict(facts)
-    for name, value, (low, high) in zip(MEASURES, point.tolist(), bounds(replicates), strict=True):
-        known |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    known["verdict"] = verdict(known["auroc_low"], known["auroc_high"], known["groups"])
-    return _Found(known, replicates)
+def _measures(some: Sequence[tuple[_Compared, Floats]]) -> dict[str, Any]:
+    """`MEASURES` of a data set, or their means over several, with intervals and the verdict."""
+    there = [one.sums for one, _ in some if one.sums is not None]
+    points = [measured(one.values.sum(axis=0, keepdims=True))[0] for one in there]
+    found: dict[str, Any] = {}
+    intervals = bounds(points, [draws for _, draws in some], [one.groups for one in there])
+    for name, value, limits in zip(MEASURES, np.mean(points, axis=0), intervals, strict=True):
+        low, high = limits or (None, None)
+        found |= {name: float(value), f"{name}_low": low, f"{name}_high": high}
+    groups = sum(one.facts["groups"] for one, _ in some)
+    low, high = found["auroc_low"], found["auroc_high"]
+    return found | {"verdict": TOO_FEW if low is None else verdict(low, high, groups)}

@@ -16,6 +16,7 @@ from revolion.agreement import agreements, sampled
 from revolion.answering import ANSWERS
 from revolion.cost import costs
 from revolion.digests import digest
+from revolion.grading import TABLES
 from revolion.parts import OVERLAP
 from revolion.refined import FILES, image_root, write_refined
 from revolion.refining import SELECTION
@@ -38,7 +39,6 @@ AUDITED = ("audit.json", "audit.parquet", "planted.parquet", "audit.md")
 
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
 _UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
-_TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
 _TELLING = ("images", "split", "tuning", "answering", "quality", "refine", "verify")
 
 
@@ -60,7 +60,7 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         folder.mkdir(parents=True, exist_ok=True)
         refined.mkdir(exist_ok=True)
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
-        for name in _TABLES:
+        for name in TABLES:
             copy_whole(grade / name, folder / name)
         copy_whole(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
         copy_whole(refine / SELECTION, folder / SELECTION)
@@ -82,7 +82,7 @@ def stamp(study: Study, units: Sequence[Unit]) -> str:
 def _files(root: Path, verified: bool) -> Iterator[Path]:
     """What `publish` leaves beside the summary."""
     verification = (VERIFICATION,) if verified else ()
-    results = (*_TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verification)
+    results = (*TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verification)
     yield from (root / RESULTS / name for name in results)
     yield from (root / REFINED / name for name in FILES.values())
 
@@ -109,14 +109,12 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
     folder = store.root / RESULTS
     names = list(study.names)
     grid = pl.read_parquet(folder / "mq.parquet")
-    cells = {(row["tuned_on"], row["evaluated_on"]): row["mq"] for row in grid.to_dicts()}
-    dq = pl.read_parquet(folder / "dq.parquet").to_dicts()
     sq, arms = pl.read_parquet(folder / "sq.parquet"), study.verify.arms
     return {
         "name": study.name,
         "datasets": names,
-        "mq": [[cells[tuned_on, asked] for asked in names] for tuned_on in names],
-        "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
+        **{name: _matrix(grid, name, names) for name in ("mq", "mq_low", "mq_high")},
+        **_dq(folder),
         "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
@@ -131,6 +129,28 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "verification_trainable": _trainable(store, units, f"arm-{arms[0]}-0") if arms else None,
         "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
+    }
+
+
+def _matrix(grid: pl.DataFrame, column: str, names: Sequence[str]) -> list[list[float | None]]:
+    """A column of the table of cells: rows tuned on, columns evaluated on."""
+    cells = {
+        (tuned_on, asked): value
+        for tuned_on, asked, value in grid.select("tuned_on", "evaluated_on", column).iter_rows()
+    }
+    return [[cells[tuned_on, asked] for asked in names] for tuned_on in names]
+
+
+def _dq(folder: Path) -> dict[str, Any]:
+    """What is known of DQ: intervals, probabilities of places, differences, parts, variants."""
+    rows = pl.read_parquet(folder / "dq.parquet").to_dicts()
+    places = pl.read_parquet(folder / "dq_ranks.parquet")
+    places = places.group_by("dataset", maintain_order=True).agg("probability")
+    tables = ("dq_differences", "dq_buckets", "dq_choices")
+    return {
+        "dq": {row.pop("dataset"): row for row in rows},
+        "dq_ranks": dict(places.iter_rows()),
+        **{name: pl.read_parquet(folder / f"{name}.parquet").to_dicts() for name in tables},
     }
 
 
@@ -247,7 +267,8 @@ def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
     write_atomically(folder / _HEATMAP, mq_heatmap(names, np.array(mq)))
     values = np.array([dq[name]["value"] for name in names])
     ranks = [dq[name]["rank"] for name in names]
-    write_atomically(folder / _BARS, dq_bars(names, values, ranks))
+    bounds = np.array([[dq[name][side] for name in names] for side in ("low", "high")], dtype=float)
+    write_atomically(folder / _BARS, dq_bars(names, values, ranks, bounds=bounds))
     write_atomically(folder / _REPORT, markdown(summary).encode())
 
 

@@ -16,7 +16,7 @@ VERSIONS = {
     "answer": 3,
     "score": 2,
     "weigh": 3,
-    "grade": 6,
+    "grade": 7,
     "refine": 2,
     "verify": 2,
     "plant": 1,

@@ -99,4 +99,6 @@ def _planted(row: Mapping[str, Any]) -> str:
 def _with_bounds(row: Mapping[str, Any], name: str) -> str:
     if row[name] is None:
         return ""
+    if row[f"{name}_low"] is None:
+        return f"{row[name]:.3f}"
     return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"

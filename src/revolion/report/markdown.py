@@ -9,11 +9,14 @@ from typing import Any
 from revolion.report.rows import (
     Rows,
     agreement_rows,
+    bucket_rows,
+    choice_rows,
     cost_rows,
     count_rows,
     dq_rows,
     mq_rows,
     overlap_rows,
+    place_rows,
     sampling_rows,
     second_rows,
     signature_lines,
@@ -30,8 +33,10 @@ def markdown(
     """The page of a study.
 
     Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
-    evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
-    {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
+    evaluated on], ``mq_low`` and ``mq_high`` alike, ``dq`` {name: {value, low, high, order, rank,
+    best}}, ``dq_ranks`` {name: [probability of each place]}, ``dq_buckets`` [{by, bucket, …}],
+    ``dq_choices`` [{choice, …}], ``signature`` (a text or a mapping), ``seconds`` {stage: s} and,
+    if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
     ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}],
     ``unseen`` [{tuned_on, evaluated_on, ...}], ``costs`` [{measure, ...}], ``agreement``
     [{dataset, first, second, ...}] and ``sampling`` [{dataset, kind, ...}]; the pictures' paths as
@@ -42,6 +47,9 @@ def markdown(
     sections.append(section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
     sections.append(section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
     others = (
+        place_rows,
+        bucket_rows,
+        choice_rows,
         verification_rows,
         agreement_rows,
         cost_rows,
