@@ -208,7 +208,9 @@ def unit_of(scene: Scene, stage: str) -> Unit:
 
 def draw_arms(scene: Scene) -> None:
     """What the arms of the verification would hold."""
-    refining.draws(scene.study, scene.store.folder(unit_of(scene, "refine").key))
+    unit = unit_of(scene, "refine")
+    folders = (scene.store.folder(unit.key), scene.store.folder(unit.sources["grade"]))
+    refining.draws(scene.study, refining.candidates(*folders, (), scene.study.verify.arms))
 
 
 def write_refined(scene: Scene) -> None:

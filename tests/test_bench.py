@@ -68,3 +68,15 @@ def test_each_of_a_hundred_broken_images_is_found_and_none_else(tmp_path: Path) 
     reasons = images.filter(pl.col("reason").str.starts_with("named"))
     assert set(reasons["verdict"]) == {"wrong_extension"}
     assert reasons.height > 400  # they pass, and the note says what they are
+
+
+def test_arms_of_a_known_world_are_told_apart_as_far_as_they_are() -> None:
+    """The small form of the bench: a few repetitions, whose chances are wide."""
+    coverage = bench("arms_coverage")
+    world = coverage.World(groups=40)
+    found = coverage.measured(world, coverage.EQUAL, 3, 20, 0)
+    assert 0.8 < found["covered"] <= 1
+    assert found["corrected"] <= found["better"] < 0.2
+    planted = {"full": 0.0, "refined": 1.0, "random": 0.0, "bottom": -1.0}
+    found = coverage.measured(world, planted, 3, 5, 0)
+    assert (found["shown"], found["any_wrong"]) == (1.0, 0.0)

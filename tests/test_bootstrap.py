@@ -10,12 +10,13 @@ from revolion import bootstrap
 from revolion.bootstrap import blocks_of, interval, ratios, resampled, summed
 
 
-def test_an_unclustered_mean_has_the_interval_of_the_textbook() -> None:
-    values = np.random.default_rng(1).uniform(size=40)
-    table = summed(np.arange(40), np.column_stack([values, np.ones(40)]))
+@pytest.mark.parametrize("size", [5, 40])
+def test_an_unclustered_mean_has_the_interval_of_the_textbook(size: int) -> None:
+    values = 0.5 + np.random.default_rng(1).uniform(size=size) / 20
+    table = summed(np.arange(size), np.column_stack([values, np.ones(size)]))
     (means,) = resampled([table], 20_000, 0, ratios)
     found = interval([float(values.mean())], [means[:, 0]], [table.groups])
-    expected = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
+    expected = stats.t.interval(0.95, size - 1, values.mean(), stats.sem(values))
     assert found == pytest.approx(expected, abs=0.03 * (expected[1] - expected[0]))
 
 

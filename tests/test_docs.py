@@ -255,7 +255,7 @@ def test_the_run_page_has_every_column_and_key(make_study: StudyMaker, tmp_path:
     summary = revolion.run(make_study(), tmp_path / "run")
     page = TEXTS["docs/run.md"]
     tables = sorted((tmp_path / "run/results").glob("*.parquet"))
-    assert len(tables) == 11
+    assert len(tables) == 12
     for table in tables:
         require_columns(section(page, f"### `{table.name}`"), pl.read_parquet(table).columns)
     rows = re.findall(r"^\| (`.+?) \| ", section(page, "### `summary.json`"), re.MULTILINE)

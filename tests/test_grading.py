@@ -47,9 +47,10 @@ def test_published_means_are_summed_exactly() -> None:
     turns = pl.DataFrame({"uid": uids} | dict.fromkeys(names, values))
     table = _mq_table({("a", "b"): Cell(uids, turns, np.arange(len(uids)))}, "six", NOTHING)
     assert table["mq"].item() == table["meteor"].item() == exact
-    seeds = pl.DataFrame({"arm": "full", "seed": range(6), "dataset": "a", "mq": values})
+    arm = {"arm": "full", "share": None, "budget": None}
+    seeds = pl.DataFrame(arm | {"seed": range(6), "dataset": "a", "mq": values})
     assert compared(seeds)["full"]["per_dataset"] == {"a": exact}
-    sets = pl.DataFrame({"arm": "full", "seed": 0, "dataset": uids, "mq": values})
+    sets = pl.DataFrame(arm | {"seed": 0, "dataset": uids, "mq": values})
     found = compared(sets)["full"]
     assert (found["mean"], found["per_seed"]) == (exact, [exact])
 

@@ -224,3 +224,34 @@ def test_arms_take_equal_steps_unless_told_otherwise() -> None:
     epochs = steps(verify={"tuning": {"epochs": 1, "batch_size": 10}})
     assert epochs["arm-full-0"] == 12
     assert epochs["arm-refined-0"] == 6
+
+
+def test_stored_arms_keep_their_keys() -> None:
+    """As they were before there were budgets, shares and further arms."""
+
+    def arms(**verify: Any) -> dict[str, str]:
+        units = plan(study(verify={"seeds": 2} | verify), draws=drawn())
+        return {unit.title: unit.key for unit in units if unit.stage == "tune"}
+
+    epochs = {"tuning": {"epochs": 1.5, "batch_size": 10}}
+    steps = {"tuning": {"steps": 7, "trainable": "all"}}
+    before = {"": "4659346845658c51", "epochs": "8052493ae13127a6", "steps": "416e8d4e50988980"}
+    for name, given in (("", {}), ("epochs", epochs), ("steps", steps)):
+        assert arms(**given)["tune arm-random-1"] == f"tune/arm-random-1/{before[name]}"
+
+
+def test_more_shares_budgets_and_arms_leave_the_others_as_they_are() -> None:
+    more: dict[str, Any] = {"seeds": 2, "shares": [0.3], "budgets": ["steps", "epochs"]}
+    more |= {"arms": ["full", "refined", "random", "bottom", "longest"]}
+    extra = {"refined-0.3": "r", "random-0.3": "x", "longest": "l", "longest-0.3": "l"}
+    draws = drawn(**extra)
+    before, after = keys(study(), draws=drawn()), keys(study(verify=more), draws=draws)
+    assert {unit.title for key, unit in before.items() if key not in after} == {"verify all"}
+    tuned = {title for title in renewed(before, after) if title.startswith("tune")}
+    assert "tune arm-full-epochs-0" not in tuned
+    assert "tune arm-bottom-0.3-0" not in tuned
+    assert {"tune arm-longest-0", "tune arm-refined-0.3-1", "tune arm-random-0.3-epochs-0"} <= tuned
+    assert len(tuned) == 2 * (1 + 3 + 7)
+    work = {unit.names[0]: unit.work for unit in after.values() if unit.stage == "tune"}
+    assert work["arm-full-0"] == work["arm-refined-0"] == 4
+    assert work["arm-refined-epochs-0"] == 1

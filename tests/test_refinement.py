@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from revolion.errors import SettingsError
-from revolion.refinement import ARMS, SCHEMA, Rule, arm, evaluation_set, select, share_out
+from revolion.refinement import ARMS, SCHEMA, Rule, arm, evaluation_set, mixed, select, share_out
 
 Floats = NDArray[np.float64]
 Study = tuple[dict[str, Floats], dict[str, list[str]]]
@@ -161,17 +161,26 @@ def test_the_evaluation_set_is_the_best_of_each_part() -> None:
 def test_the_arms_hold_what_their_names_say(sizes: list[int], seed: int, draw: int) -> None:
     sq, uids = study(sizes, seed)
     table = select(sq, uids)
-    arms = {kind: arm(kind, table, draw) for kind in ARMS}
+    lengths = {uid: len(uid) + place % 7 for place, uid in enumerate(table["uid"])}
+    wide = table.with_columns(
+        characters=pl.Series([lengths[uid] for uid in table["uid"]]), other=-pl.col("sq")
+    )
+    arms = {kind: arm(kind, wide, draw) for kind in (*ARMS, "other")}
     scores = dict(table["uid", "sq"].iter_rows())
     for name in sq:
         assert sorted(arms["full"][name]) == uids[name]
-        for kind in ("refined", "random", "bottom"):
+        for kind in arms.keys() - {"full"}:
             assert len(arms[kind][name]) == kept(table)[name]
             assert set(arms[kind][name]) <= set(uids[name])
         low, middle, high = (
             sum(scores[uid] for uid in arms[kind][name]) for kind in ("bottom", "random", "refined")
         )
         assert low <= middle + 1e-9 <= high + 2e-9
+        assert sum(scores[uid] for uid in arms["other"][name]) == pytest.approx(low)
+        ordered = sorted(uids[name], key=lambda uid: (lengths[uid], uid))
+        assert arms["shortest"][name] == ordered[: kept(table)[name]]
+        ordered = sorted(uids[name], key=lambda uid: (-lengths[uid], uid))
+        assert arms["longest"][name] == ordered[: kept(table)[name]]
 
 
 def test_the_random_arm_depends_on_its_seed_alone() -> None:
@@ -193,5 +202,20 @@ def test_a_new_sample_displaces_at_most_one_random_choice() -> None:
 
 
 def test_an_unknown_arm_lists_the_arms() -> None:
-    with pytest.raises(SettingsError, match="no arm 'best'; there are full, refined, random, bot"):
-        arm("best", select(*study([3])))
+    table = select(*study([3])).with_columns(logprob=pl.col("sq"))
+    with pytest.raises(SettingsError, match=r"no arm 'best'; .* full, .*shortest, logprob"):
+        arm("best", table)
+
+
+def test_a_mix_holds_shares_of_some_data_sets() -> None:
+    sq = {name: np.linspace(0, 1, 10) for name in "abc"}
+    uids = {name: [f"{name}{number}" for number in range(10)] for name in "abc"}
+    table = select(sq, uids)
+    held = mixed(table, {"a": 1.0, "c": 0.3}, seed=4)
+    assert sorted(held) == ["a", "c"]
+    assert sorted(held["a"]) == uids["a"]
+    assert len(set(held["c"])) == 3
+    # The samples that a random arm of that size holds: one coin for all.
+    few = select(sq, uids, Rule(0.3))
+    assert held["c"] == arm("random", few, 4)["c"]
+    assert mixed(table, {"c": 0.3}, seed=5) != {"c": held["c"]}

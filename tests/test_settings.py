@@ -66,7 +66,28 @@ def study(**sections: Any) -> Study:
         ),
         ({"refine": {"keep": 1.5}}, r"refine.keep: found 1.5; allowed: less than or equal to 1"),
         ({"split": {"evaluation_share": 1}}, "split.evaluation_share: found 1; allowed: less than"),
-        ({"verify": {"arms": ["full", "best"]}}, r'verify.arms.1: found "best".*full.*bottom'),
+        (
+            {"verify": {"arms": ["full", "top"]}},
+            r'verify.arms.1: found "top".*full, .*longest.*home',
+        ),
+        (
+            {"verify": {"arms": ["full", "logprob"]}},
+            "verify.arms: 'logprob' is made of 'likelihood', which this study does not measure:"
+            " add it to quality.measures",
+        ),
+        (
+            {"verify": {"arms": ["cross"]}},
+            r"verify.arms: 'cross' is the score that selects .* what 'refined' does: leave it out",
+        ),
+        ({"verify": {"budgets": []}}, "verify.budgets: found \\[\\]; allowed: .*at least 1 item"),
+        ({"verify": {"budgets": ["steps", "steps"]}}, "a budget is listed twice"),
+        (
+            {"verify": {"budgets": ["hours"]}},
+            r"verify.budgets.0: found \"hours\".*'steps' or 'epochs'",
+        ),
+        ({"verify": {"shares": [0.3, 0.3]}}, "a share is listed twice"),
+        ({"verify": {"shares": [1.0]}}, "verify.shares.0: found 1.0; allowed: less than 1"),
+        ({"verify": {"margin": -0.1}}, "verify.margin: found -0.1; allowed: greater than or equal"),
         ({"verify": {"arms": ["full", "full"]}}, "an arm is listed twice"),
         ({"tuning": {"epochs": inf}}, "tuning.epochs: found Infinity; allowed: a finite number"),
         ({"refine": {"floor": nan}}, "refine.floor: found NaN; allowed: a finite number"),

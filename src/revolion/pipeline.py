@@ -20,7 +20,8 @@ from revolion import backends, metrics, models, plan, results, studyfile
 from revolion.errors import SettingsError, first_line
 from revolion.origin import source_digest
 from revolion.parts import read_parts
-from revolion.refining import draws
+from revolion.refining import candidates, draws
+from revolion.report.arms import power_words
 from revolion.resources import gpus
 from revolion.scheduling import LOG, Scheduler, Watcher, work
 from revolion.settings import ComputeSettings, Study
@@ -50,7 +51,10 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
         first, parts = prepare(study, store, scheduler.run)
         grid = plan.grid(study, parts, base)
         scheduler.run([*first, *grid], plan.arms(study, parts, base, grid[-1], None))
-        units = [*first, *grid, *_arms(study, store, parts, base, grid[-1])]
+        arms = _arms(study, store, parts, base, grid[-1])
+        units = [*first, *grid, *arms]
+        if not all(store.done(unit.key) for unit in arms):
+            _log.info("%s", power_words(results.foreseen(study, store, units)))
         scheduler.run(units)
         return results.publish(study, store, units, parts)
 
@@ -120,7 +124,10 @@ def _arms(study: Study, store: Store, parts: Parts, base: Model, refine: Unit) -
     """The units of the verification, by the selection if there is one."""
     if not store.done(refine.key):
         return plan.arms(study, parts, base, refine, None)
-    return plan.arms(study, parts, base, refine, draws(study, store.folder(refine.key)))
+    grade = store.folder(refine.sources["grade"])
+    train = [store.root / parts[name, "train"].path for name in study.names]
+    rows = candidates(store.folder(refine.key), grade, train, study.verify.arms)
+    return plan.arms(study, parts, base, refine, draws(study, rows))
 
 
 def refine_again(study: Study, folder: Path, to: Path) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from revolion.arms import Arm, arm_tuning, arms_of
 from revolion.errors import SettingsError
 from revolion.settings import Study, TuningSettings, effective
 from revolion.units import (
@@ -70,8 +71,7 @@ def _require_names(study: Study) -> None:
     models = list(study.names)
     if "crossfit" in quality.measures:
         models += [without(name, fold) for name in study.names for fold in range(quality.folds)]
-    seeds = range(study.verify.seeds)
-    models += [f"arm-{arm}-{seed}" for arm in study.verify.arms for seed in seeds]
+    models += [arm.model(seed) for arm in arms_of(study) for seed in range(study.verify.seeds)]
     missing = [model for model in models if model not in server.names]
     if missing:
         raise SettingsError(f"answering.server.names has no name for: {', '.join(missing)}")
@@ -326,64 +326,62 @@ class Planner:
 
     def arms(self, refine: Unit, draws: Draws | None) -> Iterator[Unit]:
         trained = [self.parts[name, "train"].samples for name in self.study.names]
-        full = Draw("", sum(trained))
-        unknown = Draw("", self.most_kept(trained))
-        for arm in self.study.verify.arms:
+        for arm in arms_of(self.study):
             for seed in range(self.study.verify.seeds):
-                draw = full if arm == "full" else unknown if draws is None else draws[arm, seed]
+                if arm.kind == "full":
+                    draw = Draw("", sum(trained))
+                elif draws is None:
+                    draw = Draw("", self.most_kept(arm))
+                else:
+                    draw = draws[arm.held, seed]
                 yield from self.arm(arm, seed, refine, draw)
 
-    def most_kept(self, sizes: Sequence[int]) -> int:
-        """What share and budget leave of parts of these sizes; what a floor takes, scores tell."""
-        rule = self.study.refine
-        kept = sum(max(1, round(size * rule.keep)) for size in sizes)
-        return min(kept, rule.budget or kept)
+    def most_kept(self, arm: Arm) -> int:
+        """The most samples that an arm can hold; what a floor takes, scores tell."""
+        rule, mixes = self.study.refine, self.study.verify.mixes or {}
+        share = rule.keep if arm.share is None else arm.share
+        shares = mixes.get(arm.kind) or dict.fromkeys(self.study.names, share)
+        kept = sum(
+            max(1, round(self.parts[name, "train"].samples * share))
+            for name, share in shares.items()
+        )
+        return kept if arm.kind in mixes else min(kept, rule.budget or kept)
 
-    def arm(self, arm: str, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
+    def arm(self, arm: Arm, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
         trained = {name: self.parts[name, "train"] for name in self.study.names}
-        budget = arm_tuning(self.study, sum(part.samples for part in trained.values()))
+        how = arm_tuning(self.study, arm, sum(part.samples for part in trained.values()))
         params = {
             "model": self.model,
-            "tuning": effective(budget),
+            "tuning": effective(how),
             "content": [part.content for part in trained.values()],
-            "arm": arm,
+            "arm": arm.label,
             "arm_seed": seed,
             # What was drawn, not by which selection: one that draws the same renews nothing.
             "drawn": draw.content,
             **self.how_tuned,
         }
         sources = {f"train/{name}": part.path for name, part in trained.items()}
-        sources |= self.shown([*trained.values()], budget)
-        if arm != "full":
-            sources["refine"] = refine.key
-        name = f"arm-{arm}-{seed}"
-        needs, work = self.needed(sources), budget.steps_for(draw.samples)
+        sources |= self.shown([*trained.values()], how)
+        if arm.kind != "full":
+            sources |= {"refine": refine.key, "grade": refine.sources["grade"]}
+        name = arm.model(seed)
+        needs, work = self.needed(sources), how.steps_for(draw.samples)
         tuning = Unit("tune", (name,), params, needs, sources, work, gpus=1)
         yield tuning
         for asked in self.study.names:
             part = self.parts[asked, "evaluation"]
-            yield from self.answered_and_scored(tuning, budget, name, part)
+            yield from self.answered_and_scored(tuning, how, name, part)
 
     def verify(self, arms: Sequence[Unit]) -> Unit:
         sources = {"/".join(unit.names): unit.key for unit in arms if unit.stage == "score"}
         asked = [self.parts[name, "evaluation"] for name in self.study.names]
         params = {
-            "arms": self.study.verify.arms,
+            "arms": [arm.label for arm in arms_of(self.study)],
+            "budget": self.study.verify.budgeted[0],
             "seeds": self.study.verify.seeds,
+            "margin": self.study.verify.margin,
             "groups": [part.groups for part in asked],
         }
         needs = tuple(sources.values())
         sources["split"] = asked[0].path.rpartition("/")[0]
         return Unit("verify", ("all",), params, needs, sources)
-
-
-def arm_tuning(study: Study, total: int) -> TuningSettings:
-    """The tuning settings of every verification arm, ``total`` being the full merge's samples.
-
-    Arms take equally many steps unless `verify.tuning.epochs` asks for equally many passes.
-    """
-    own = study.verify.tuning
-    if own is not None and own.epochs is not None:
-        return own
-    settings = own or study.tuning
-    return settings.model_copy(update={"steps": settings.steps_for(total), "epochs": None})

@@ -120,17 +120,33 @@ def share_out(budget: int, sizes: Mapping[str, int]) -> dict[str, int]:
 def arm(kind: str, selection: pl.DataFrame, seed: int = 0) -> Arm:
     """The samples that one arm of the verification is tuned on.
 
-    Arguments: ``kind``, one of ``ARMS``; ``selection``, a table of ``SCHEMA``; ``seed``, which
-    only ``random`` looks at. Returns for each data set its uids; all arms but ``full`` hold as
-    many of each data set as the selection keeps. Raises SettingsError for an unknown kind.
+    Arguments: ``kind``, one of ``ARMS`` or a column of numbers by which it holds the highest;
+    ``selection``, a table of ``SCHEMA`` with that column or, for `longest` and `shortest`, with
+    ``characters``; ``seed``, which only ``random`` looks at. Returns for each data set its uids;
+    all arms but ``full`` hold as many of each data set as the selection keeps, and equal samples
+    are told apart by uid. Raises SettingsError for an unknown kind.
     """
-    if kind not in ARMS:
-        raise SettingsError(f"there is no arm {kind!r}; there are {', '.join(ARMS)}")
+    if kind not in ARMS and kind not in selection.columns:
+        known = [*ARMS, *(name for name in selection.columns if name not in SCHEMA)]
+        raise SettingsError(f"there is no arm {kind!r}; there are {', '.join(known)}")
     parts = selection.sort("rank", maintain_order=True).partition_by(
         "dataset", as_dict=True, maintain_order=True
     )
     names = selection["dataset"].unique(maintain_order=True)
-    return {name: ARMS[kind](parts[name,], seed) for name in names}
+    make = ARMS.get(kind) or (lambda part, _: _first(part, kind, descending=True))
+    return {name: make(parts[name,], seed) for name in names}
+
+
+def mixed(selection: pl.DataFrame, shares: Mapping[str, float], seed: int = 0) -> Arm:
+    """The samples of an arm that holds shares of some data sets, each drawn as `random` draws.
+
+    Arguments: ``selection`` a table of ``SCHEMA``, ``shares`` in (0, 1] by data set.
+    """
+    parts = {name: selection.filter(dataset=name) for name in shares}
+    return {
+        name: _drawn(part, share_of(shares[name], part.height), seed)
+        for name, part in parts.items()
+    }
 
 
 def _full(part: pl.DataFrame, seed: int) -> list[str]:
@@ -142,24 +158,51 @@ def _refined(part: pl.DataFrame, seed: int) -> list[str]:
 
 
 def _random(part: pl.DataFrame, seed: int) -> list[str]:
+    return _drawn(part, _kept(part), seed)
+
+
+def _drawn(part: pl.DataFrame, count: int, seed: int) -> list[str]:
     """A draw per uid, so a sample that comes or goes changes no other sample's luck."""
     draws = [uniform("arm", "random", seed, *row) for row in part["dataset", "uid"].iter_rows()]
     order = sorted(range(len(draws)), key=draws.__getitem__)
-    return part["uid"].gather(sorted(order[: _kept(part)])).to_list()
+    return part["uid"].gather(sorted(order[:count])).to_list()
 
 
 def _bottom(part: pl.DataFrame, seed: int) -> list[str]:
     return part["uid"].tail(_kept(part)).to_list()
 
 
+def _longest(part: pl.DataFrame, seed: int) -> list[str]:
+    return _first(part, CHARACTERS, descending=True)
+
+
+def _shortest(part: pl.DataFrame, seed: int) -> list[str]:
+    return _first(part, CHARACTERS, descending=False)
+
+
+def _first(part: pl.DataFrame, column: str, *, descending: bool) -> list[str]:
+    ordered = part.sort(column, "uid", descending=[descending, False])
+    return ordered["uid"].head(_kept(part)).to_list()
+
+
 def _kept(part: pl.DataFrame) -> int:
     return part.filter("kept").height
 
 
+CHARACTERS = "characters"
+"""The column of what `longest` and `shortest` go by: the length of a sample's responses."""
+
 ARMS: Mapping[str, Callable[[pl.DataFrame, int], list[str]]] = MappingProxyType(
-    {"full": _full, "refined": _refined, "random": _random, "bottom": _bottom}
+    {
+        "full": _full,
+        "refined": _refined,
+        "random": _random,
+        "bottom": _bottom,
+        "longest": _longest,
+        "shortest": _shortest,
+    }
 )
-"""The arms by name, each from one data set's rows, best first, and a seed."""
+"""The arms that are no score, by name, each from one data set's rows, best first, and a seed."""
 
 
 def share_of(keep: float, size: int) -> int:

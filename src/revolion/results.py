@@ -14,14 +14,16 @@ import polars as pl
 from revolion import metrics
 from revolion.agreement import agreements, sampled
 from revolion.answering import ANSWERS
+from revolion.arms import arms_of
 from revolion.cost import costs
 from revolion.digests import digest
 from revolion.grading import TABLES
+from revolion.hypotheses import conclusion
 from revolion.parts import OVERLAP
 from revolion.refined import FILES, image_root, write_refined
 from revolion.refining import SELECTION
 from revolion.report.markdown import markdown
-from revolion.report.pictures import dq_bars, mq_heatmap
+from revolion.report.pictures import dq_bars, mq_heatmap, share_curves
 from revolion.scoring import SCORES
 from revolion.settings import Study, effective
 from revolion.store import Store, explained, opened_atomically, write_atomically
@@ -29,7 +31,7 @@ from revolion.tables import sink_table
 from revolion.taken import counts
 from revolion.tuning import TRAINABLE
 from revolion.units import Parts, Unit
-from revolion.verification import VERIFICATION, compared
+from revolion.verification import COMPARISONS, VERIFICATION, compared, curve, detectable
 
 SUMMARY = "summary.json"
 RESULTS = "results"
@@ -38,6 +40,8 @@ AUDITED = ("audit.json", "audit.parquet", "planted.parquet", "audit.md")
 """What an audit leaves in `results/`; the first, written last, vouches for the rest."""
 
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
+_CURVES = "shares.png"
+_VERIFIED = (VERIFICATION, COMPARISONS)
 _UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
 _TELLING = ("images", "split", "tuning", "answering", "quality", "refine", "verify")
 
@@ -50,12 +54,12 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
     folder, refined = store.root / RESULTS, store.root / REFINED
     by_stage = {unit.stage: unit for unit in units}
     present = read_summary(store.root)
-    whole = all(file.exists() for file in _files(store.root, "verify" in by_stage))
+    whole = all(file.exists() for file in _files(study, store.root))
     if present is not None and whole and present["stamp"] == stamp(study, units):
         return present
     with explained(folder):
         (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
-        for name in (VERIFICATION, *AUDITED):
+        for name in (*_VERIFIED, _CURVES, *AUDITED):
             (folder / name).unlink(missing_ok=True)  # there may be none any more
         folder.mkdir(parents=True, exist_ok=True)
         refined.mkdir(exist_ok=True)
@@ -66,7 +70,8 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         copy_whole(refine / SELECTION, folder / SELECTION)
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
-            copy_whole(store.folder(by_stage["verify"].key) / VERIFICATION, folder / VERIFICATION)
+            for name in _VERIFIED:
+                copy_whole(store.folder(by_stage["verify"].key) / name, folder / name)
         sink_table(_answers(store, units), folder / ANSWERS)
     summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
@@ -79,10 +84,11 @@ def stamp(study: Study, units: Sequence[Unit]) -> str:
     return digest([study.name, _licences(study), *(unit.key for unit in units)])
 
 
-def _files(root: Path, verified: bool) -> Iterator[Path]:
+def _files(study: Study, root: Path) -> Iterator[Path]:
     """What `publish` leaves beside the summary."""
-    verification = (VERIFICATION,) if verified else ()
-    results = (*TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verification)
+    arms = arms_of(study)
+    verified = (*(_VERIFIED if arms else ()), *((_CURVES,) if any(a.share for a in arms) else ()))
+    results = (*TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verified)
     yield from (root / RESULTS / name for name in results)
     yield from (root / REFINED / name for name in FILES.values())
 
@@ -109,13 +115,13 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
     folder = store.root / RESULTS
     names = list(study.names)
     grid = pl.read_parquet(folder / "mq.parquet")
-    sq, arms = pl.read_parquet(folder / "sq.parquet"), study.verify.arms
+    sq = pl.read_parquet(folder / "sq.parquet")
     return {
         "name": study.name,
         "datasets": names,
         **{name: _matrix(grid, name, names) for name in ("mq", "mq_low", "mq_high")},
         **_dq(folder),
-        "verification": compared(pl.read_parquet(folder / VERIFICATION)) if arms else None,
+        **_verified(study, store, units),
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
         "unseen": grid.select(_UNSEEN).to_dicts(),
@@ -126,7 +132,6 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "kept": _kept(folder / SELECTION),
         "image_root": str(image_root(store.root, parts)),
         "trainable": _trainable(store, units, names[0]),
-        "verification_trainable": _trainable(store, units, f"arm-{arms[0]}-0") if arms else None,
         "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
     }
@@ -152,6 +157,36 @@ def _dq(folder: Path) -> dict[str, Any]:
         "dq_ranks": dict(places.iter_rows()),
         **{name: pl.read_parquet(folder / f"{name}.parquet").to_dicts() for name in tables},
     }
+
+
+def _verified(study: Study, store: Store, units: Sequence[Unit]) -> dict[str, Any]:
+    """What the verification found, and what it could find; None where there was none."""
+    arms, folder = arms_of(study), store.root / RESULTS
+    if not arms:
+        names = ("verification", "curve", "comparisons", "conclusion", "detectable")
+        return dict.fromkeys((*names, "verification_trainable"))
+    table = pl.read_parquet(folder / VERIFICATION)
+    rows, found = pl.read_parquet(folder / COMPARISONS).to_dicts(), compared(table)
+    return {
+        "verification": found,
+        "curve": curve(found, study.refine.keep),
+        "comparisons": rows,
+        "conclusion": conclusion(rows, study.quality.sq),
+        "detectable": detectable(study, store, units, table),
+        "verification_trainable": _trainable(store, units, arms[0].model(0)),
+    }
+
+
+def foreseen(study: Study, store: Store, units: Sequence[Unit]) -> dict[str, Any] | None:
+    """What difference the arms will likely tell, also by what results there are tell of tunings.
+
+    As `verification.detectable`, which see.
+    """
+    earlier = store.root / RESULTS / VERIFICATION
+    known = pl.read_parquet(earlier) if earlier.exists() else None
+    if known is not None and "budget" not in known.columns:
+        known = None  # of a version that knew no budgets
+    return detectable(study, store, units, known)
 
 
 def _sampling(study: Study, sq: pl.DataFrame, parts: Parts) -> list[dict[str, Any]]:
@@ -269,6 +304,8 @@ def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
     ranks = [dq[name]["rank"] for name in names]
     bounds = np.array([[dq[name][side] for name in names] for side in ("low", "high")], dtype=float)
     write_atomically(folder / _BARS, dq_bars(names, values, ranks, bounds=bounds))
+    if summary["curve"]:
+        write_atomically(folder / _CURVES, share_curves(summary["curve"]))
     write_atomically(folder / _REPORT, markdown(summary).encode())
 
 

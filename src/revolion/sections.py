@@ -1,11 +1,15 @@
-"""What a section of a study is, and those sections that a model reads."""
+"""What a section of a study is, and those that say how models are tuned, asked and compared."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,6 +20,42 @@ from pydantic import (
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Measure = Literal["answers", "likelihood", "grounding", "crossfit"]
+Whole = Annotated[float, Field(gt=0, le=1)]
+MixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+Budget = Literal["steps", "epochs"]
+
+SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
+    {
+        "answers": ("cross", "weighted", "best"),
+        "likelihood": ("likelihood", "logprob"),
+        "grounding": ("grounding",),
+        "crossfit": ("crossfit", "home"),
+    }
+)
+"""The SQ kinds that each measure gives, beside `combined`, which is made of all of them."""
+
+CONTROLS = ("full", "refined", "random", "bottom", "longest", "shortest")
+"""The arms of a verification that are no SQ kind."""
+
+ARMS = (*CONTROLS, *(kind for kinds in SQ_OF.values() for kind in kinds), "combined")
+"""Every arm that a verification can have; one called like an SQ kind holds the best by it."""
+
+
+def measure_of(kind: str) -> Measure:
+    """The measure that gives an SQ kind. Raises StopIteration for what is none."""
+    return next(measure for measure, kinds in SQ_OF.items() if kind in kinds)
+
+
+def _arm(given: str) -> str:
+    if given not in ARMS:
+        allowed = ", ".join(ARMS)
+        raise ValueError(f"found {json.dumps(given)}; allowed: {allowed}")
+    return given
+
+
+ArmKind = Annotated[str, AfterValidator(_arm), WithJsonSchema({"enum": [*ARMS]})]
 
 
 def _pairs(given: Any) -> Any:
@@ -147,6 +187,50 @@ class TuningSettings(Section):
         if self.steps is not None:
             return self.steps
         return max(1, round((self.epochs or 1.0) * samples / self.batch_size))
+
+
+class VerifySettings(Section):
+    """The control arms: each is tuned from the base and compared on every evaluation part."""
+
+    arms: tuple[ArmKind, ...] = Field(
+        ("full", "refined", "random", "bottom"),
+        description="which arms: those, longest, shortest, SQ kinds that are measured; [] for none",
+    )
+    seeds: Count = Field(3, description="tunings per arm")
+    tuning: TuningSettings | None = Field(
+        None, description="how the arms are tuned, with the keys of tuning; default: as the grid is"
+    )
+    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="steps: equally many for all arms; epochs: equally many passes over an arm's"
+        " own samples; default: [epochs] where tuning above says epochs, else [steps]",
+    )
+    shares: tuple[Share, ...] | None = Field(
+        None, description="further shares than refine.keep that the arms are compared at"
+    )
+    mixes: dict[MixName, Annotated[dict[str, Whole], Field(min_length=1)]] | None = Field(
+        None,
+        description="arms of one's own: {name: {data set: share of its train part, drawn blindly}}",
+    )
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0.005, description="by so much mean MQ refined may be worse than full and count as good"
+    )
+
+    @property
+    def budgeted(self) -> tuple[Budget, ...]:
+        """The budgets, as they are or by default."""
+        own = self.tuning is not None and self.tuning.epochs is not None
+        return self.budgets or (("epochs",) if own else ("steps",))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VerifySettings:
+        listed = {"arm": self.arms, "budget": self.budgets or (), "share": self.shares or ()}
+        for name in set(self.mixes or ()) & set(ARMS):
+            raise ValueError(f"mixes: '{name}' is what another arm is called: choose another name")
+        for name, values in listed.items():
+            if len(set(values)) != len(values):
+                raise ValueError(f"{'an' if name == 'arm' else 'a'} {name} is listed twice")
+        return self
 
 
 class BridgeSettings(Section):

@@ -9,38 +9,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from revolion.sections import (
+    ARMS,
+    CONTROLS,
+    SQ_OF,
+    ArmKind,
     BridgeSettings,
+    Budget,
     ComputeSettings,
     Count,
     LoraSettings,
+    Measure,
     Section,
     ServerSettings,
+    Share,
     TuningSettings,
+    VerifySettings,
     effective,
+    measure_of,
 )
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Arm = Literal["full", "refined", "random", "bottom"]
-Measure = Literal["answers", "likelihood", "grounding", "crossfit"]
-
-SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
-    {
-        "answers": ("cross", "weighted", "best"),
-        "likelihood": ("likelihood", "logprob"),
-        "grounding": ("grounding",),
-        "crossfit": ("crossfit", "home"),
-    }
-)
-"""The SQ kinds that each measure gives, beside `combined`, which is made of all of them."""
 
 
 class InstructionSettings(Section):
@@ -176,7 +170,7 @@ class QualitySettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> QualitySettings:
         if self.sq not in self.kinds:
-            wanted = next(measure for measure, kinds in SQ_OF.items() if self.sq in kinds)
+            wanted = measure_of(self.sq)
             raise ValueError(f"sq '{self.sq}' is made of '{wanted}': add it to measures")
         if len(set(self.measures)) != len(self.measures):
             raise ValueError("a measure is listed twice")
@@ -194,24 +188,6 @@ class RefineSettings(Section):
     )
     budget: Count | None = Field(None, description="at most this many samples over all data sets")
     evaluation_size: Count = Field(1000, description="evaluation samples kept of each data set")
-
-
-class VerifySettings(Section):
-    """The control arms: each is tuned from the base and compared on every evaluation part."""
-
-    arms: tuple[Arm, ...] = Field(
-        ("full", "refined", "random", "bottom"), description="which arms; [] for none"
-    )
-    seeds: Count = Field(3, description="tunings per arm")
-    tuning: TuningSettings | None = Field(
-        None, description="how the arms are tuned, with the keys of tuning; default: as the grid is"
-    )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> VerifySettings:
-        if len(set(self.arms)) != len(self.arms):
-            raise ValueError("an arm is listed twice")
-        return self
 
 
 class Study(Section):
@@ -245,6 +221,27 @@ class Study(Section):
         for dataset in self.datasets:
             if dataset.name in dataset.minus:
                 raise ValueError(f"data set '{dataset.name}' minus itself leaves nothing")
+        return self
+
+    @model_validator(mode="after")
+    def _verifiable(self) -> Study:
+        for arm in set(self.verify.arms) - set(CONTROLS):
+            if arm == self.quality.sq:
+                raise ValueError(
+                    f"verify.arms: '{arm}' is the score that selects (quality.sq), so it would hold"
+                    " what 'refined' does: leave it out"
+                )
+            if arm not in self.quality.kinds:
+                raise ValueError(
+                    f"verify.arms: '{arm}' is made of '{measure_of(arm)}', which this study does"
+                    " not measure: add it to quality.measures"
+                )
+        for mix, shares in (self.verify.mixes or {}).items():
+            for name in shares.keys() - set(self.names):
+                raise ValueError(
+                    f"verify.mixes: '{mix}' takes of '{name}', which is no data set of this study;"
+                    f" there are {', '.join(self.names)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -324,15 +321,20 @@ def _absolute(folder: Path, path: Path) -> Path:
 
 
 __all__ = [
+    "ARMS",
+    "CONTROLS",
+    "SQ_OF",
     "AnsweringSettings",
-    "Arm",
+    "ArmKind",
     "BridgeSettings",
+    "Budget",
     "ComputeSettings",
     "Count",
     "DatasetSettings",
     "ImageSettings",
     "InstructionSettings",
     "LoraSettings",
+    "Measure",
     "MetricSettings",
     "Name",
     "QualitySettings",
@@ -345,4 +347,5 @@ __all__ = [
     "TuningSettings",
     "VerifySettings",
     "effective",
+    "measure_of",
 ]

@@ -18,7 +18,7 @@ from revolion.backends import connect
 from revolion.effort import Due, Measure, efforts, together
 from revolion.errors import BackendError, RevolionError
 from revolion.probing import STAGES, Kind, kind_of, probe, tuned_on
-from revolion.results import stamp
+from revolion.results import foreseen, stamp
 from revolion.scheduling import Progress, Scheduler, Watcher
 from revolion.settings import Study
 from revolion.store import Store
@@ -36,7 +36,8 @@ def forecast(
     """What a run would do: per data set its size, per stage its units and how many are done.
 
     Takes the data sets in where that is not done. Tokens are an estimate: the texts' characters by
-    the tokens per character that the base's own tokenizer needs for some of them. With
+    the tokens per character that the base's own tokenizer needs for some of them. Once the grid is
+    done ``detectable`` says what difference the arms will likely tell. With
     ``probe_steps`` `probed` measures so many steps of each kind that is due.
     """
     models.find(study.base, study.revision, download=True)  # fails before the data are taken in
@@ -50,6 +51,7 @@ def forecast(
     found: dict[str, Any] = {
         "datasets": {name: _sizes(study, store, parts, name) for name in study.names},
         "stages": _stages(store, units),
+        "detectable": foreseen(study, store, units) if study.verify.arms else None,
     }
     if probe_steps:
         found["probe"] = probed(study, store, units, probe_steps, watch)

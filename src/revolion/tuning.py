@@ -12,10 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from revolion import models
+from revolion.arms import arm_tuning, parsed
 from revolion.digests import seed_of
 from revolion.jobs import Job
-from revolion.plan import arm_tuning
-from revolion.refining import SELECTION, drawn
+from revolion.refining import candidates, drawn
 from revolion.samples import Sample
 from revolion.settings import TuningSettings
 from revolion.tables import SampleTable
@@ -57,12 +57,13 @@ def material(job: Job) -> tuple[SampleTable, TuningSettings]:
     merged = pl.concat(map(pl.read_parquet, job.sources_of("train/").values()))
     if "arm" not in job.unit.params:
         return SampleTable(merged, roots), job.study.tuning
-    names, settings = job.study.names, arm_tuning(job.study, merged.height)
-    arm, seed = job.unit.params["arm"], job.unit.params["arm_seed"]
-    if arm != "full":
-        selection = pl.read_parquet(job.source("refine") / SELECTION)
-        chosen = drawn(job.study, selection, arm, seed)
-        keys = [(name, uid) for name in names for uid in chosen[name]]
+    arm, seed = parsed(job.unit.params["arm"]), job.unit.params["arm_seed"]
+    settings = arm_tuning(job.study, arm, merged.height)
+    if arm.kind != "full":
+        files = job.sources_of("train/").values()
+        rows = candidates(job.source("refine"), job.source("grade"), files, [arm.kind])
+        chosen = drawn(job.study, rows, arm, seed)
+        keys = [(name, uid) for name in job.study.names for uid in chosen.get(name, ())]
         wanted = pl.DataFrame(keys, schema=["dataset", "uid"], orient="row")
         merged = merged.join(wanted, on=["dataset", "uid"], how="semi", maintain_order="left")
     return SampleTable(merged, roots), settings

@@ -18,7 +18,7 @@ VERSIONS = {
     "weigh": 3,
     "grade": 7,
     "refine": 2,
-    "verify": 2,
+    "verify": 3,
     "plant": 1,
     "recall": 1,
     "audit": 1,
@@ -149,4 +149,7 @@ class Model:
 
 
 Draws = Mapping[tuple[str, int], Draw]
-"""(arm, seed) -> what a selection gives it; `full` is not in it, for it holds everything."""
+"""(what an arm holds, seed) -> what a selection gives it; `full` holds everything and is not in it.
+
+What it holds is `arms.Arm.held`.
+"""

@@ -54,7 +54,8 @@ def plan(
 ) -> None:
     """Say what a run would do: units, samples, tokens, bytes, and what is already done.
 
-    The data sets are read for it, if they have not been, and kept for the run.
+    The data sets are read for it, if they have not been, and kept for the run. Once the grid is
+    done, it says which difference of arms the verification will likely show.
     """
     from revolion.report.overview import planned
     from revolion.report.progress import bars

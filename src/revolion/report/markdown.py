@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from revolion.report.arms import comparison_rows, share_rows, verification_rows
 from revolion.report.rows import (
     Rows,
     agreement_rows,
@@ -21,14 +22,16 @@ from revolion.report.rows import (
     second_rows,
     signature_lines,
     unseen_rows,
-    verification_rows,
 )
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$&])")
 
 
 def markdown(
-    summary: Mapping[str, Any], mq_picture: str = "mq.png", dq_picture: str = "dq.png"
+    summary: Mapping[str, Any],
+    mq_picture: str = "mq.png",
+    dq_picture: str = "dq.png",
+    share_picture: str = "shares.png",
 ) -> str:
     """The page of a study.
 
@@ -36,7 +39,9 @@ def markdown(
     evaluated on], ``mq_low`` and ``mq_high`` alike, ``dq`` {name: {value, low, high, order, rank,
     best}}, ``dq_ranks`` {name: [probability of each place]}, ``dq_buckets`` [{by, bucket, …}],
     ``dq_choices`` [{choice, …}], ``signature`` (a text or a mapping), ``seconds`` {stage: s} and,
-    if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed}},
+    if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed, ...}},
+    ``curve`` [{budget, kind, share, mean}], ``comparisons`` [rows of `comparisons.parquet`],
+    ``conclusion``, ``detectable`` as `power.expected` gives it,
     ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}],
     ``unseen`` [{tuned_on, evaluated_on, ...}], ``costs`` [{measure, ...}], ``agreement``
     [{dataset, first, second, ...}] and ``sampling`` [{dataset, kind, ...}]; the pictures' paths as
@@ -46,11 +51,16 @@ def markdown(
     sections = [f"# {escape(summary.get('name') or 'Study')}"]
     sections.append(section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
     sections.append(section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
+    arms = ((verification_rows, ""), (share_rows, f"![MQ by share]({share_picture})"))
+    sections += [
+        section(rows, picture)
+        for make, picture in (*arms, (comparison_rows, ""))
+        if (rows := make(summary)) is not None
+    ]
     others = (
         place_rows,
         bucket_rows,
         choice_rows,
-        verification_rows,
         agreement_rows,
         cost_rows,
         sampling_rows,

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from revolion.report.arms import power_words
 from revolion.report.terminal import facts, number
 
 _MEASURES = {"encode": "images", "tune": "steps", "answer": "questions", "weigh": "questions"}
@@ -42,6 +43,8 @@ def planned(found: Mapping[str, Any]) -> list[Table | Text]:
     for name, sizes in found["datasets"].items():
         datasets.add_row(escape(name), *(number(sizes[column]) for column in columns))
     shown: list[Table | Text] = [datasets, stages(found["stages"])]
+    if found["stages"].get("verify"):
+        shown.append(Text(power_words(found["detectable"])))
     return [*shown, *_probed(found["probe"])] if "probe" in found else shown
 
 

@@ -1,4 +1,4 @@
-"""The MQ heat map and the DQ bars as PNG.
+"""The MQ heat map, the DQ bars and the arms' curves as PNG.
 
 Drawn with matplotlib's objects, not with pyplot: no global state, no window, safe in a worker. The
 colours can be told apart by colour-blind readers and in grey, and every value is printed as well.
@@ -7,7 +7,8 @@ colours can be told apart by colour-blind readers and in grey, and every value i
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +23,15 @@ from numpy.typing import ArrayLike
 _DPI = 150
 _INK, _BAR = "#222222", "#4477aa"
 _COLOURS = "cividis"
+# Of Paul Tol's bright scheme, which colour-blind readers can tell apart, and markers for grey.
+_LINES = (
+    ("#4477aa", "o"),
+    ("#ee6677", "s"),
+    ("#228833", "D"),
+    ("#ccbb44", "^"),
+    ("#66ccee", "v"),
+    ("#aa3377", "P"),
+)
 _LONGEST_NAME = 32
 # Two decimals need about 0.36 inches at 7 points; a grid larger than this would outgrow a page.
 _LARGEST_PRINTED = 36
@@ -114,6 +124,33 @@ def dq_bars(
     axes.set_title("Dataset Quality (DQ)", loc="left", color=_INK)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    return _png(figure)
+
+
+def share_curves(points: Sequence[Mapping[str, Any]]) -> bytes:
+    """Mean MQ of the arms by the share of the data that they hold, a PNG.
+
+    Arguments: ``points`` [{budget, kind, share, mean}], by budget and kind in order of shares; each
+    budget gets a panel. `full`, which is one point, is a line across.
+    """
+    budgets = list(dict.fromkeys(point["budget"] for point in points))
+    kinds = list(dict.fromkeys(point["kind"] for point in points))
+    figure, axes = Figure(figsize=(5.0 * len(budgets), 3.4)), None
+    for place, budget in enumerate(budgets):
+        axes = figure.add_subplot(1, len(budgets), place + 1, sharey=axes)
+        for kind in kinds:
+            own = [one for one in points if (one["budget"], one["kind"]) == (budget, kind)]
+            colour, marker = _LINES[kinds.index(kind) % len(_LINES)]
+            if kind == "full":
+                axes.axhline(own[0]["mean"], color=_INK, linestyle="--", label=kind)
+            else:
+                shares, means = [one["share"] for one in own], [one["mean"] for one in own]
+                axes.plot(shares, means, color=colour, marker=marker, label=kind)
+        axes.set_xlabel("share of each data set")
+        axes.set_title(f"mean MQ, equal {budget}", loc="left", color=_INK)
+        axes.spines[["top", "right"]].set_visible(False)
+    if axes is not None:
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
 
 

@@ -15,12 +15,16 @@ Summary = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One table: its first column holds names, the others values; ``note`` explains it."""
+    """One table: its first column holds names, the others values; ``note`` explains it.
+
+    With ``wrap`` the names are texts, which may go on on another line.
+    """
 
     title: str
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
     note: str = ""
+    wrap: bool = False
 
 
 def mq_rows(summary: Summary) -> Rows:
@@ -111,22 +115,6 @@ def _interval(row: Mapping[str, Any], digits: int) -> str:
     if row["low"] is None:
         return "unknown"
     return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
-
-
-def verification_rows(summary: Summary) -> Rows | None:
-    """Each arm's mean MQ, its spread over seeds and its MQ on each data set, an arm a column.
-
-    None where the study had no verification.
-    """
-    arms = summary.get("verification")
-    if not arms:
-        return None
-    body = [("mean MQ", *(f"{arm['mean']:.4f}" for arm in arms.values()))]
-    if any(len(arm.get("per_seed") or ()) > 1 for arm in arms.values()):
-        body.append(("± over seeds", *(_spread(arm) for arm in arms.values())))
-    for name in summary["datasets"]:
-        body.append((name, *(f"{arm['per_dataset'][name]:.4f}" for arm in arms.values())))
-    return Rows("Verification", ("evaluated on", *arms), tuple(body), _gaps(arms))
 
 
 def count_rows(summary: Summary) -> Rows | None:
@@ -263,21 +251,3 @@ def _plain(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
     return " ".join(str(value).split())
-
-
-def _spread(result: Mapping[str, Any]) -> str:
-    """The standard deviation over seeds; empty for a single seed."""
-    seeds = result.get("per_seed") or ()
-    return f"{statistics.stdev(seeds):.4f}" if len(seeds) > 1 else ""
-
-
-def _gaps(arms: Mapping[str, Mapping[str, Any]]) -> str:
-    if "refined" not in arms:
-        return ""
-    refined = arms["refined"]["mean"]
-    gaps = [
-        f"refined - {arm}: {refined - arms[arm]['mean']:+.4f}"
-        for arm in ("full", "random", "bottom")
-        if arm in arms
-    ]
-    return "; ".join(gaps)

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from revolion.report.arms import comparison_rows, share_rows, verification_rows
 from revolion.report.rows import (
     Rows,
     agreement_rows,
@@ -20,7 +21,6 @@ from revolion.report.rows import (
     sampling_rows,
     second_rows,
     unseen_rows,
-    verification_rows,
 )
 
 # Of five characters each; with a column of 20 for the names they fill a terminal of 80.
@@ -38,6 +38,8 @@ def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
         mq_rows(summary),
         dq_rows(summary),
         verification_rows(summary),
+        share_rows(summary),
+        comparison_rows(summary),
         agreement_rows(summary),
         cost_rows(summary),
         sampling_rows(summary),
@@ -80,7 +82,9 @@ def _table(rows: Rows, columns: slice) -> Table:
     # Names go in as Text: square brackets in them are no markup.
     names = rows.header[columns]
     room = 20 + 4 * (_COLUMNS - len(names))
-    table.add_column(Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=True)
+    table.add_column(
+        Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=not rows.wrap
+    )
     for name in names:
         table.add_column(Text(name), justify="right", overflow="fold")
     for row in rows.body:
