@@ -64,26 +64,44 @@ class Cell:
 
 def grade(job: Job) -> None:
     """Leave the `TABLES` of the whole grid."""
-    names, settings = job.study.names, job.study.quality
+    names = job.study.names
     evaluated = {asked: _part(job, asked, "evaluation") for asked in names}
     weights = _rate_datasets(job, evaluated)
     sq = []
     for asked in names:
         for side in ("evaluation", "train"):
-            tables = []
-            if "answers" in settings.measures:
-                # One part at a time, for they are large, and of that what SQ is made of.
-                cells = _part(job, asked, side, ["uid", "turn", "mq"])
-                tables.append(_answered_sq(asked, cells, weights))
-                if "crossfit" in settings.measures:
-                    tables.append(_crossfit_sq(asked, cells))
-            if "likelihood" in settings.measures:
-                tables.append(_weighed_sq(job, asked, side))
-            if "grounding" in settings.measures:
-                tables.append(_grounded_sq(job, asked, side))
             part = pl.read_parquet(job.source("split") / f"{asked}-{side}.parquet")
-            sq.append(with_combined(_sq_table(asked, side, tables), part))
+            sq.append(sq_of(job, asked, side, weights, part))
     write_table(pl.concat(sq), job.folder / "sq.parquet")
+
+
+def sq_of(
+    job: Job,
+    asked: str,
+    side: str,
+    dq: Mapping[str, float],
+    samples: pl.DataFrame,
+    known: tuple[pl.DataFrame, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
+    """Every SQ kind of the study, of the samples of one part that have them all.
+
+    Arguments: ``side`` a part of which the unit's sources hold scores and likelihoods, ``dq`` of
+    every data set, ``samples`` and ``known`` as `with_combined` takes them. Returns columns uid,
+    dataset, split and the kinds.
+    """
+    measures = job.study.quality.measures
+    tables = []
+    if "answers" in measures:
+        # One part at a time, for they are large, and of that what SQ is made of.
+        cells = _part(job, asked, side, ["uid", "turn", "mq"])
+        tables.append(_answered_sq(asked, cells, dq))
+        if "crossfit" in measures:
+            tables.append(_crossfit_sq(asked, cells))
+    if "likelihood" in measures:
+        tables.append(_weighed_sq(job, asked, side))
+    if "grounding" in measures:
+        tables.append(_grounded_sq(job, asked, side))
+    return with_combined(_sq_table(asked, side, tables), samples, known)
 
 
 def _rate_datasets(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> dict[str, float]:
@@ -180,12 +198,13 @@ def _bounds(column: str, found: Replicated) -> dict[str, pl.Series]:
 def _part(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
     """Each model's scores of one part, over the samples that all of them have answered.
 
-    Those of a train part's home model, if there are any, are of the models of its other folds.
+    Those of a train part's home model, if there are any, are of the models of its other folds; so
+    are those of planted samples.
     """
     tables = {}
     for model in job.study.names:
         roles = [f"{model}/{asked}-{side}"]
-        if model == asked and side == "train":
+        if model == asked and side != "evaluation":
             folds = range(job.study.quality.folds)
             roles = [f"{without(model, fold)}/{asked}-{side}" for fold in folds]
         found = [job.source(role) / SCORES for role in roles if role in job.unit.sources]

@@ -36,6 +36,9 @@ from revolion.verification import COMPARISONS, VERIFICATION, compared, curve, de
 SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
+AUDITED = ("audit.json", "audit.parquet", "planted.parquet", "audit.md")
+"""What an audit leaves in `results/`; the first, written last, vouches for the rest."""
+
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
 _CURVES = "shares.png"
 _VERIFIED = (VERIFICATION, COMPARISONS)
@@ -56,19 +59,19 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         return present
     with explained(folder):
         (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
-        for name in (*_VERIFIED, _CURVES):
+        for name in (*_VERIFIED, _CURVES, *AUDITED):
             (folder / name).unlink(missing_ok=True)  # there may be none any more
         folder.mkdir(parents=True, exist_ok=True)
         refined.mkdir(exist_ok=True)
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
         for name in TABLES:
-            _copy(grade / name, folder / name)
-        _copy(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
-        _copy(refine / SELECTION, folder / SELECTION)
+            copy_whole(grade / name, folder / name)
+        copy_whole(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
+        copy_whole(refine / SELECTION, folder / SELECTION)
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             for name in _VERIFIED:
-                _copy(store.folder(by_stage["verify"].key) / name, folder / name)
+                copy_whole(store.folder(by_stage["verify"].key) / name, folder / name)
         sink_table(_answers(store, units), folder / ANSWERS)
     summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
@@ -94,7 +97,7 @@ def publish_refined(study: Study, store: Store, refine: Unit, parts: Parts, to: 
     """Write what a refining unit selected to a folder; the number of train samples it kept."""
     with explained(to):
         to.mkdir(parents=True, exist_ok=True)
-        _copy(store.folder(refine.key) / SELECTION, to / SELECTION)
+        copy_whole(store.folder(refine.key) / SELECTION, to / SELECTION)
     write_refined(study, pl.read_parquet(to / SELECTION), store.root, parts, to)
     return _kept(to / SELECTION)
 
@@ -311,7 +314,8 @@ def _kept(selection: Path) -> int:
     return rows.height
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that it is there whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as whole, opened_atomically(target) as copy:
         shutil.copyfileobj(whole, copy)
