@@ -50,7 +50,7 @@ def test_a_study_weighs_each_sample_with_images_of_others(
     run = tmp_path / "run"
     summary = revolion.run(make_study(quality=GROUNDED), run)
     table = pl.read_parquet(run / "results/sq.parquet")
-    assert table.columns[3:] == ["cross", "weighted", "best", "grounding", "combined"]
+    assert table.columns[3:] == ["cross", "best", "grounding", "combined"]
     for side in ("train", "evaluation"):
         (part,) = run.glob(f"split/all/*/brick-{side}.parquet")
         samples = [*from_table(pl.read_parquet(part), "")]

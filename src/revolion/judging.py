@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from revolion.bootstrap import Sums, blocks_of, resampled
 from revolion.detection import MEASURES, Scored, bounds, measured, sums
 from revolion.digests import seed_of
-from revolion.grading import sq_of
 from revolion.jobs import Job
 from revolion.planting import COPIES, TRIED
 from revolion.refining import select
+from revolion.sample_quality import sq_of
 from revolion.splits import GROUPS
 from revolion.tables import write_table
 from revolion.units import PLANTED
@@ -111,7 +111,6 @@ def _read(job: Job) -> _Tables:
 
 def _planted(job: Job, untouched: pl.DataFrame) -> pl.DataFrame:
     """The copies that have SQ, with every kind of it."""
-    dq = dict(pl.read_parquet(job.source("grade") / "dq.parquet")["dataset", "value"].iter_rows())
     copies = pl.read_parquet(job.source("planted") / COPIES)
     found = [untouched.clear()]
     for name in copies["dataset"].unique(maintain_order=True):
@@ -119,7 +118,7 @@ def _planted(job: Job, untouched: pl.DataFrame) -> pl.DataFrame:
         train = pl.read_parquet(job.source("split") / f"{name}-train.parquet")
         # Measured by what the untouched samples let expect.
         known = untouched.filter(dataset=name), train
-        found.append(sq_of(job, name, PLANTED, dq, part, known).select(untouched.columns))
+        found.append(sq_of(job, name, PLANTED, part, known).select(untouched.columns))
     return copies.join(pl.concat(found), on=["dataset", "uid"], maintain_order="left")
 
 

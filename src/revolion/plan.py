@@ -158,15 +158,14 @@ class Planner:
                 yield from self.weighings(tunings, self.asked(name, side))
 
     def weighings(self, tunings: Mapping[str, Unit], part: Part) -> Iterator[Unit]:
-        """Let the base and each model that was not tuned on a part's data set weigh the part."""
-        likelihood, grounding = self.measured("likelihood"), self.measured("grounding")
-        if likelihood or grounding:
-            yield self.weighed(None, (), part)
-        for number in range(self.study.quality.foils_due if grounding else 0):
-            yield self.weighed(None, (), part, foil=number)
-        for tuned_on, tuning in tunings.items() if likelihood else ():
-            if tuned_on != part.dataset:
-                yield self.weighed(tuning, (tuned_on,), part)
+        """Let a part be weighed, by the base or by each model not tuned on its data set."""
+        if self.measured("grounding"):
+            for number in (None, *range(self.study.quality.foils_due)):
+                yield self.weighed(None, (), part, foil=number)
+        if self.measured("likelihood"):
+            for tuned_on, tuning in tunings.items():
+                if tuned_on != part.dataset:
+                    yield self.weighed(tuning, (tuned_on,), part)
 
     def crossfit(self, name: str) -> Iterator[Unit]:
         """Tune on all folds of a data set but one, for each of them, and let that one be asked."""

@@ -153,27 +153,6 @@ def sq_cross(values: Floats, home: int | None = None) -> Floats:
     return np.asarray(np.asarray(values, dtype=np.float64)[others].sum(axis=0) / len(others))
 
 
-def sq_weighted(values: Floats, home: int | None, dq: Floats) -> Floats:
-    """SQ(s) = the mean over T != home of mq(s, T), each model weighted by its DQ.
-
-    Arguments and errors as `sq_cross`; ``dq``, float64[n_models], finite and not negative, or
-    ValueError. Where every other model's DQ is 0 they count alike.
-    """
-    others = _others(values, home)
-    weights = _complete(dq, "dq")
-    if weights.shape != (len(values),) or (weights < 0).any():
-        raise ValueError(
-            f"dq must hold one number >= 0 per model, {len(values)} of them; "
-            f"found {weights.tolist()}"
-        )
-    weights = weights[others]
-    if not weights.any():
-        weights = np.ones_like(weights)
-    # A sum of products row by row, not a matrix product: BLAS may round by the number of samples.
-    weighted = weights[:, None] * np.asarray(values, dtype=np.float64)[others]
-    return np.asarray(weighted.sum(axis=0) / weights.sum())
-
-
 def sq_best(values: Floats, home: int | None = None) -> Floats:
     """SQ(s) = the largest mq(s, T) over T != home: one model that confirms a sample is enough.
 
@@ -182,17 +161,6 @@ def sq_best(values: Floats, home: int | None = None) -> Floats:
     """
     others = _others(values, home)
     return np.asarray(np.asarray(values, dtype=np.float64)[others].max(axis=0))
-
-
-def sq_likelihood(values: Floats, base: Floats) -> Floats:
-    """SQ(s) = the mean over T of how much likelier M_T finds the response than the base does.
-
-    Arguments: ``values``, float64[n_models, n_samples], the mean log-likelihood per token of each
-    sample's responses under the models that were not tuned on its data set; ``base``,
-    float64[n_samples], the same under the untuned base. Returns float64[n_samples] in nats, of
-    either sign. Errors as `sq_cross`.
-    """
-    return sq_cross(np.asarray(values, dtype=np.float64) - _complete(base, "base"))
 
 
 def sq_grounding(own: Floats, foils: Floats) -> Floats:
@@ -205,26 +173,6 @@ def sq_grounding(own: Floats, foils: Floats) -> Floats:
     few foils tell. Raises ValueError for a missing value.
     """
     return np.asarray(_complete(own, "own") - _complete(foils, "foils").mean(axis=0))
-
-
-SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = MappingProxyType(
-    {
-        "cross": lambda values, home, dq: sq_cross(values, home),
-        "weighted": sq_weighted,
-        "best": lambda values, home, dq: sq_best(values, home),
-    }
-)
-"""The definitions of SQ by name, each taking (values, home, dq)."""
-
-
-def sq(values: Floats, home: int | None, dq: Floats, kind: str = "cross") -> Floats:
-    """The quality of each sample of one data set; ``kind`` is one of ``SQ_KINDS``.
-
-    Arguments and errors as `sq_weighted`; SettingsError, too, for an unknown kind.
-    """
-    if kind not in SQ_KINDS:
-        raise _unknown("SQ", kind, SQ_KINDS)
-    return SQ_KINDS[kind](values, home, dq)
 
 
 def _unknown(what: str, kind: str, kinds: Mapping[str, object]) -> SettingsError:

@@ -16,8 +16,8 @@ import polars as pl
 
 from revolion import crossed, power, quality
 from revolion.arms import Arm, arms_of
+from revolion.cells import common
 from revolion.crossed import Answered
-from revolion.grading import common
 from revolion.hypotheses import Hypothesis, holm, hypotheses, verdict
 from revolion.jobs import Job
 from revolion.scoring import SCORES
