@@ -1,18 +1,21 @@
-"""Does SQ find planted defects, and does the refined half hold up? Measured on the demo.
+"""Does SQ find planted defects, and does the refined half hold up? Measured on drawn worlds.
 
-Draws the demo with a share of its train samples spoilt, runs the study, and prints per data set
-and kind of SQ the AUROC of telling clean from spoilt samples, the share of spoilt samples among
-those kept, what each measure of SQ cost, how far its kinds agree, and the mean MQ of every
-verification arm over its seeds.
+For each world (a seed and a share of noise) the demo is drawn with so many of its train samples
+spoilt and its study is run. Printed are, for each kind of SQ, the AUROC of telling clean from
+spoilt samples, by defect and data set; the share of spoilt samples among those kept; how far the
+kept half's mix of questions is from that of all samples (total variation over forms of instruction
+and lengths of response); and the mean MQ of every arm with what the study itself concludes. The
+tables stand in FOLDER as well, as Parquet.
 
-    python bench/planted.py planted --noise 0.3 --defect swapped --seeds 3
-    python bench/planted.py planted --defect swapped --seeds 0 --measures answers likelihood
+    python bench/planted.py FOLDER --noise 0.3 --defect swapped --tunings 3
+    python bench/planted.py FOLDER --noise 0.3 0.5 --seed 11 12 13 14 15 --tunings 3
 """
 
 from __future__ import annotations
 
 import argparse
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -23,76 +26,107 @@ import polars as pl
 import revolion
 from revolion import pipeline
 from revolion.demo import study as demo
+from revolion.demo.defects import DEFECTS
 from revolion.report.rows import agreement_rows, cost_rows
 from revolion.settings import SQ_OF, Study
+
+KINDS = [*chain(*SQ_OF.values()), "combined"]
 
 
 def main() -> None:
     """Draw, run, measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--noise", type=float, default=0.3)
-    parser.add_argument("--defect", action="append")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.3])
+    parser.add_argument("--defect", nargs="+", choices=DEFECTS)
     parser.add_argument("--samples", type=int, help="per data set; default: the demo's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3, help="tunings per arm")
-    parser.add_argument(
-        "--sq",
-        choices=[*chain(*SQ_OF.values()), "combined"],
-        help="the kind that selects; default: the demo's",
-    )
-    parser.add_argument("--measures", nargs="+", choices=SQ_OF, default=["answers"])
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="of the worlds")
+    parser.add_argument("--tunings", type=int, default=3, help="of each arm; 0: no arms")
+    parser.add_argument("--arms", nargs="+", help="default: the demo's")
+    parser.add_argument("--sq", choices=KINDS, help="the kind that selects; default: the demo's")
+    parser.add_argument("--measures", nargs="+", choices=SQ_OF, help="default: the demo's")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
+    found: list[pl.DataFrame] = []
+    arms: list[pl.DataFrame] = []
+    for seed, noise in product(given.seed, given.noise):
+        print(f"\n# world {seed}, noise {noise:g}", flush=True)
+        folder = given.folder / f"world-{seed}-{noise:g}"
+        study = drawn(folder, seed, noise, given)
+        summary = revolion.run(study, folder / "run")
+        found.append(detection(folder, study).with_columns(world=seed, noise=noise))
+        show_detection(found[-1])
+        arms += [one.with_columns(world=seed, noise=noise) for one in show_arms(summary)]
+        if len(given.seed) * len(given.noise) == 1:
+            show(cost_rows(summary))
+            show(agreement_rows(summary))
+    everything = pl.concat(found)
+    everything.write_parquet(given.folder / "detection.parquet")
+    if arms:
+        pl.concat(arms, how="diagonal").write_parquet(given.folder / "arms.parquet")
+    if len(found) > 1:
+        print("\n# all worlds")
+        show_detection(everything)
+
+
+def drawn(folder: Path, seed: int, noise: float, given: argparse.Namespace) -> Study:
+    """The study of a world, drawn into its folder."""
     file = demo.make(
-        given.folder,
-        seed=given.seed,
+        folder,
+        seed=seed,
         samples=given.samples,
-        noise=given.noise,
+        noise=noise,
         defects=given.defect,
         workers=given.workers,
     )
     study = revolion.load(file)
-    arms = study.verify.arms if given.seeds else ()
-    verify = study.verify.model_copy(update={"seeds": given.seeds or 1, "arms": arms})
-    changed = {"sq": given.sq or study.quality.sq, "measures": tuple(given.measures)}
-    quality = study.quality.model_copy(update=changed)
-    study = study.model_copy(update={"verify": verify, "quality": quality})
-    summary = revolion.run(study, given.folder / "run")
-    show_detection(given.folder, study)
-    for rows in filter(None, (cost_rows(summary), agreement_rows(summary))):
-        for row in (rows.header, *rows.body):
-            print(f"{row[0]:24}" + "".join(f"{cell:>18}" for cell in row[1:]))
-    show_arms(summary)
+    changed: dict[str, Any] = {"seeds": given.tunings or 1}
+    changed["arms"] = tuple(given.arms or study.verify.arms) if given.tunings else ()
+    verify = study.verify.model_copy(update=changed)
+    measures = tuple(given.measures or study.quality.measures)
+    quality = {"sq": given.sq or study.quality.sq, "measures": measures}
+    update = {"verify": verify, "quality": study.quality.model_copy(update=quality)}
+    # Read again as a file is, so that what does not go together is told.
+    return Study.model_validate(study.model_copy(update=update).model_dump())
 
 
-def show_detection(folder: Path, study: Study) -> None:
-    """AUROC per data set and SQ kind, and what the refined half still holds."""
+def detection(folder: Path, study: Study) -> pl.DataFrame:
+    """A row per SQ kind, data set and defect, and one without a defect for the kept half."""
     table = labelled(folder, study)
-    kinds = study.quality.kinds
-    print(f"{'data set':12}" + "".join(f"{kind:>11}" for kind in kinds) + f"{'kept bad':>11}")
-    rows = []
-    for name in study.names:
-        part = table.filter(pl.col("dataset") == name)
-        bad = part["defect"].is_not_null().to_numpy()
-        kept = float(bad[part["kept"].to_numpy()].mean())
-        rows.append([*(auroc(part[kind].to_numpy(), ~bad) for kind in kinds), kept])
-        print(f"{name:12}" + "".join(f"{value:10.3f}" for value in rows[-1]))
-    print(f"{'mean':12}" + "".join(f"{value:10.3f}" for value in np.mean(rows, axis=0)))
+    return pl.DataFrame(
+        row
+        for name, kind in product(study.names, study.quality.kinds)
+        for row in _found(table.filter(dataset=name), name, kind, study.refine.keep)
+    )
+
+
+def _found(part: pl.DataFrame, name: str, kind: str, keep: float) -> Iterator[dict[str, Any]]:
+    scores, mix = part[kind].to_numpy(), part["mix"].to_numpy()
+    clean = part["defect"].is_null().to_numpy()
+    kept = scores >= np.quantile(scores, 1 - keep)
+    row = {"dataset": name, "sq": kind}
+    for defect in sorted(part["defect"].drop_nulls().unique()):
+        bad = (part["defect"] == defect).fill_null(False).to_numpy()
+        both = bad | clean
+        yield row | {"defect": defect, "auroc": auroc(scores[both], clean[both])}
+    yield row | {"kept_bad": float((~clean[kept]).mean()), "shift": shift(mix, kept)}
 
 
 def labelled(folder: Path, study: Study) -> pl.DataFrame:
-    """The train samples with their SQ, whether they were kept, and what was planted in them."""
+    """The train samples with their SQ, what was planted in them, and their mix of question."""
     truth = pl.read_parquet(folder / "truth.parquet")
     results = folder / "run" / "results"
     sq = pl.read_parquet(results / "sq.parquet").filter(pl.col("split") == "train")
-    kept = pl.read_parquet(results / "selection.parquet").select("uid", "dataset", "kept")
     # The study's own intakes: a folder that was drawn into before holds those of other data, too.
     intakes = [folder / "run" / unit.key for unit in pipeline.intake_units(study)]
     samples = pl.concat(pl.read_parquet(intake / "samples.parquet") for intake in intakes)
-    rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32))
-    joined = sq.join(rows, on=["uid", "dataset"]).join(kept, on=["uid", "dataset"])
-    return joined.join(truth, on=["dataset", "row"])
+    first = pl.col("turns").list.first().struct.field("instruction")
+    words = first.str.replace("<image>", "").str.strip_chars().str.split(" ").list.head(2)
+    said = pl.col("turns").list.eval(pl.element().struct["response"].str.split(" ").list.len())
+    length = said.list.sum().cast(pl.String)
+    mix = pl.concat_str(words.list.join(" "), pl.col("turns").list.len(), length, separator="/")
+    rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32), mix=mix)
+    return sq.join(rows, on=["uid", "dataset"]).join(truth, on=["dataset", "row"])
 
 
 def auroc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> float:
@@ -101,11 +135,44 @@ def auroc(scores: npt.NDArray[np.float64], positive: npt.NDArray[np.bool_]) -> f
     return float(((gaps > 0) + 0.5 * (gaps == 0)).mean())
 
 
-def show_arms(summary: dict[str, Any]) -> None:
-    """Each arm's mean MQ, over seeds and per seed."""
+def shift(mix: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> float:
+    """Total variation between the mix of all samples and that of the kept, in [0, 1]."""
+    names = np.unique(mix)
+    apart = [abs((mix == name).mean() - (mix[kept] == name).mean()) for name in names]
+    return float(sum(apart)) / 2
+
+
+def show_detection(rows: pl.DataFrame) -> None:
+    """The tables of AUROC, of spoilt samples kept and of the mix, an SQ kind a row."""
+    names = rows["dataset"].unique(maintain_order=True)
+    tables = {f"AUROC, {d}": (rows.filter(defect=d), "auroc") for d in _defects(rows)}
+    rest = rows.filter(pl.col("shift").is_not_null())
+    if tables:
+        tables["spoilt among the kept"] = (rest, "kept_bad")
+    tables["change of the mix"] = (rest, "shift")
+    for title, (part, column) in tables.items():
+        print(f"{title:22}" + "".join(f"{name:>11}" for name in names) + f"{'mean':>11}")
+        for (kind,), some in part.partition_by("sq", as_dict=True, maintain_order=True).items():
+            means = [some.filter(dataset=name)[column].mean() for name in names]
+            print(f"  {kind:20}" + "".join(f"{v:11.3f}" for v in (*means, np.mean(means))))
+
+
+def _defects(rows: pl.DataFrame) -> list[str]:
+    return sorted(rows["defect"].drop_nulls().unique()) if "defect" in rows.columns else []
+
+
+def show_arms(summary: dict[str, Any]) -> Iterator[pl.DataFrame]:
+    """Print each arm's mean MQ, over tunings and per tuning; yield them as a table."""
     for arm, result in (summary["verification"] or {}).items():
-        seeds = "  ".join(f"{value:.4f}" for value in result["per_seed"])
-        print(f"{arm:10} {result['mean']:.4f}   per seed: {seeds}")
+        tunings = "  ".join(f"{value:.4f}" for value in result["per_seed"])
+        print(f"{arm:12} {result['mean']:.4f}   per tuning: {tunings}")
+        yield pl.DataFrame({"arm": arm, "mean": result["mean"], "tunings": [result["per_seed"]]})
+
+
+def show(rows: Any) -> None:
+    """A table of the report, if it is there."""
+    for row in (rows.header, *rows.body) if rows else ():
+        print(f"{row[0]:24}" + "".join(f"{cell:>18}" for cell in row[1:]))
 
 
 if __name__ == "__main__":

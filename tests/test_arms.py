@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revolion.arms import Arm, arm_tuning, arms_of, parsed
+from revolion.errors import SettingsError
 from revolion.settings import ARMS, Budget, Study
 from revolion.studyfile import parse
 
@@ -83,3 +84,27 @@ def test_epochs_of_the_arms_own_mean_equal_epochs_unless_budgets_say_otherwise()
     steps = study(verify=own | {"budgets": ["steps"]})
     assert arm_tuning(steps, Arm("random"), 120).steps_for(60) == 24
     assert study(tuning={"epochs": 2}).verify.budgeted == ("steps",)
+
+
+def test_mixes_are_arms_at_the_studys_own_share() -> None:
+    mixes = {"only_a": {"a": 1.0}, "some": {"a": 0.2, "b": 0.5}}
+    found = labels(arms=["full", "random"], shares=[0.3], budgets=["steps", "epochs"], mixes=mixes)
+    assert found == [
+        *("full", "random", "only_a", "some", "random-0.3"),
+        *("random-epochs", "only_a-epochs", "some-epochs", "random-0.3-epochs"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mixes", "message"),
+    [
+        ({"full": {"a": 1.0}}, "'full' is what another arm is called"),
+        ({"mine": {"c": 1.0}}, "'mine' takes of 'c', which is no data set.*there are a, b"),
+        ({"mine": {}}, "mine"),
+        ({"mine": {"a": 1.5}}, "mine"),
+        ({"my-own": {"a": 1.0}}, "my-own"),
+    ],
+)
+def test_mixes_that_can_not_be(mixes: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        study(verify={"mixes": mixes})

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from revolion.errors import SettingsError
-from revolion.refinement import ARMS, SCHEMA, Rule, arm, evaluation_set, select, share_out
+from revolion.refinement import ARMS, SCHEMA, Rule, arm, evaluation_set, mixed, select, share_out
 
 Floats = NDArray[np.float64]
 Study = tuple[dict[str, Floats], dict[str, list[str]]]
@@ -205,3 +205,17 @@ def test_an_unknown_arm_lists_the_arms() -> None:
     table = select(*study([3])).with_columns(logprob=pl.col("sq"))
     with pytest.raises(SettingsError, match=r"no arm 'best'; .* full, .*shortest, logprob"):
         arm("best", table)
+
+
+def test_a_mix_holds_shares_of_some_data_sets() -> None:
+    sq = {name: np.linspace(0, 1, 10) for name in "abc"}
+    uids = {name: [f"{name}{number}" for number in range(10)] for name in "abc"}
+    table = select(sq, uids)
+    held = mixed(table, {"a": 1.0, "c": 0.3}, seed=4)
+    assert sorted(held) == ["a", "c"]
+    assert sorted(held["a"]) == uids["a"]
+    assert len(set(held["c"])) == 3
+    # The samples that a random arm of that size holds: one coin for all.
+    few = select(sq, uids, Rule(0.3))
+    assert held["c"] == arm("random", few, 4)["c"]
+    assert mixed(table, {"c": 0.3}, seed=5) != {"c": held["c"]}

@@ -14,6 +14,7 @@ import revolion
 from revolion.arms import Arm
 from revolion.crossed import Answered
 from revolion.hypotheses import hypotheses
+from revolion.refinement import share_of
 from revolion.report.arms import comparison_rows, power_words
 from revolion.report.markdown import markdown
 from revolion.report.terminal import tables
@@ -189,3 +190,15 @@ def test_a_curve_goes_by_budget_kind_and_share() -> None:
         ("epochs", "refined", 0.5, 0.55),
     ]
     assert curve({"refined": arms["refined"]}, 0.5) == []
+
+
+def test_mixes_are_tuned_on_what_they_name(make_study: StudyMaker, tmp_path: Path) -> None:
+    mixes = {"two": {"apple": 1.0, "brick": 0.5}}
+    verify = {"arms": ["full", "random"], "seeds": 1, "mixes": mixes}
+    summary = revolion.run(make_study(verify=verify), tmp_path / "run")
+    (log,) = (tmp_path / "run/tune/arm-two-0").glob("*/log.jsonl")
+    trained = {name: counts["train"] for name, counts in summary["counts"].items()}
+    held = trained["apple"] + share_of(0.5, trained["brick"])
+    assert json.loads(log.read_text().splitlines()[0])["samples"] == held
+    assert list(summary["verification"]) == ["full", "random", "two"]
+    assert [row["claim"] for row in summary["comparisons"]] == ["two is better than full"]

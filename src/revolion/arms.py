@@ -23,7 +23,8 @@ class Arm:
     """One arm.
 
     ``share`` is None at the study's own share, which floor and budget of the selection may lower,
-    and ``budget`` None at the study's first. ``kind`` is one of `settings.ARMS`.
+    and ``budget`` None at the study's first. ``kind`` is one of `settings.ARMS`, or a mix of the
+    study's own.
     """
 
     kind: str
@@ -63,13 +64,14 @@ def arms_of(study: Study) -> list[Arm]:
 
 
 def _arms(study: Study) -> Iterator[Arm]:
-    verify = study.verify
+    verify, mixes = study.verify, study.verify.mixes or {}
     further = [share for share in verify.shares or () if share != study.refine.keep]
     for place, budget in enumerate(verify.budgeted):
         for share in (None, *further):
-            for kind in verify.arms:
+            for kind in (*verify.arms, *mixes):
                 again = place > 0 and kind == "full"
-                if not again and not (share is not None and kind in ONE_SHARE):
+                once = kind in ONE_SHARE or kind in mixes
+                if not again and not (share is not None and once):
                     yield Arm(kind, share, budget if place else None)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from revolion.arms import Arm
+from revolion.settings import ARMS
 
 LEVEL = 0.05
 """A claim is shown where its corrected p value is below this."""
@@ -61,6 +62,10 @@ def _hypotheses(arms: Sequence[Arm], margin: float) -> Iterator[Hypothesis]:
             for other in arms
             if (other.share, other.budget) == (arm.share, arm.budget)
         }
+        if arm.kind not in ARMS:  # a mix, of another size than `random`
+            if full is not None:
+                yield Hypothesis(arm, full)
+            continue
         if arm.kind == "refined" and full is not None:
             yield Hypothesis(arm, full, margin)
         if arm.kind not in ("full", "random", "bottom") and "random" in like:

@@ -321,17 +321,21 @@ class _Planner:
                 if arm.kind == "full":
                     draw = Draw("", sum(trained))
                 elif draws is None:
-                    draw = Draw("", self.most_kept(trained, arm))
+                    draw = Draw("", self.most_kept(arm))
                 else:
                     draw = draws[arm.held, seed]
                 yield from self.arm(arm, seed, refine, draw)
 
-    def most_kept(self, sizes: Sequence[int], arm: Arm) -> int:
-        """What share and budget leave of parts of these sizes; what a floor takes, scores tell."""
-        rule = self.study.refine
+    def most_kept(self, arm: Arm) -> int:
+        """The most samples that an arm can hold; what a floor takes, scores tell."""
+        rule, mixes = self.study.refine, self.study.verify.mixes or {}
         share = rule.keep if arm.share is None else arm.share
-        kept = sum(max(1, round(size * share)) for size in sizes)
-        return min(kept, rule.budget or kept)
+        shares = mixes.get(arm.kind) or dict.fromkeys(self.study.names, share)
+        kept = sum(
+            max(1, round(self.parts[name, "train"].samples * share))
+            for name, share in shares.items()
+        )
+        return kept if arm.kind in mixes else min(kept, rule.budget or kept)
 
     def arm(self, arm: Arm, seed: int, refine: Unit, draw: Draw) -> Iterator[Unit]:
         trained = {name: self.parts[name, "train"] for name in self.study.names}

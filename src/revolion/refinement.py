@@ -137,6 +137,18 @@ def arm(kind: str, selection: pl.DataFrame, seed: int = 0) -> Arm:
     return {name: make(parts[name,], seed) for name in names}
 
 
+def mixed(selection: pl.DataFrame, shares: Mapping[str, float], seed: int = 0) -> Arm:
+    """The samples of an arm that holds shares of some data sets, each drawn as `random` draws.
+
+    Arguments: ``selection`` a table of ``SCHEMA``, ``shares`` in (0, 1] by data set.
+    """
+    parts = {name: selection.filter(dataset=name) for name in shares}
+    return {
+        name: _drawn(part, share_of(shares[name], part.height), seed)
+        for name, part in parts.items()
+    }
+
+
 def _full(part: pl.DataFrame, seed: int) -> list[str]:
     return part["uid"].to_list()
 
@@ -146,10 +158,14 @@ def _refined(part: pl.DataFrame, seed: int) -> list[str]:
 
 
 def _random(part: pl.DataFrame, seed: int) -> list[str]:
+    return _drawn(part, _kept(part), seed)
+
+
+def _drawn(part: pl.DataFrame, count: int, seed: int) -> list[str]:
     """A draw per uid, so a sample that comes or goes changes no other sample's luck."""
     draws = [uniform("arm", "random", seed, *row) for row in part["dataset", "uid"].iter_rows()]
     order = sorted(range(len(draws)), key=draws.__getitem__)
-    return part["uid"].gather(sorted(order[: _kept(part)])).to_list()
+    return part["uid"].gather(sorted(order[:count])).to_list()
 
 
 def _bottom(part: pl.DataFrame, seed: int) -> list[str]:

@@ -11,7 +11,7 @@ from revolion import refinement
 from revolion.arms import Arm, arms_of
 from revolion.digests import digest_of_names, seed_of
 from revolion.jobs import Job
-from revolion.settings import RefineSettings, Study
+from revolion.settings import ARMS, CONTROLS, RefineSettings, Study
 from revolion.tables import write_table
 from revolion.units import Draw, Draws
 
@@ -54,7 +54,7 @@ def candidates(
     Arguments: the folders of a refining and a grading unit, the files of the train parts.
     """
     rows = pl.read_parquet(unit / SELECTION).filter(split="train")
-    scores = sorted(set(kinds) - refinement.ARMS.keys())
+    scores = sorted(set(kinds) & (set(ARMS) - set(CONTROLS)))
     if scores:
         sq = pl.read_parquet(grade / "sq.parquet", columns=["uid", "dataset", "split", *scores])
         sq = sq.filter(split="train").drop("split")
@@ -70,6 +70,9 @@ def drawn(study: Study, rows: pl.DataFrame, arm: Arm, seed: int) -> refinement.A
 
     At another share than the study's own the selection is made anew, with its floor and budget.
     """
+    mix = (study.verify.mixes or {}).get(arm.kind)
+    if mix is not None:
+        return refinement.mixed(rows, mix, seed_of(study.seed, "arm", seed))
     if arm.share is not None:
         settings = study.refine.model_copy(update={"keep": arm.share})
         parts = {str(name): part for (name,), part in _by_dataset(rows)}

@@ -22,6 +22,8 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Measure = Literal["answers", "likelihood", "grounding", "crossfit"]
+Whole = Annotated[float, Field(gt=0, le=1)]
+MixName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Budget = Literal["steps", "epochs"]
 
 SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
@@ -206,6 +208,10 @@ class VerifySettings(Section):
     shares: tuple[Share, ...] | None = Field(
         None, description="further shares than refine.keep that the arms are compared at"
     )
+    mixes: dict[MixName, Annotated[dict[str, Whole], Field(min_length=1)]] | None = Field(
+        None,
+        description="arms of one's own: {name: {data set: share of its train part, drawn blindly}}",
+    )
     margin: Annotated[float, Field(ge=0)] = Field(
         0.005, description="by so much mean MQ refined may be worse than full and count as good"
     )
@@ -219,6 +225,8 @@ class VerifySettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> VerifySettings:
         listed = {"arm": self.arms, "budget": self.budgets or (), "share": self.shares or ()}
+        for name in set(self.mixes or ()) & set(ARMS):
+            raise ValueError(f"mixes: '{name}' is what another arm is called: choose another name")
         for name, values in listed.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{'an' if name == 'arm' else 'a'} {name} is listed twice")

@@ -236,6 +236,12 @@ class Study(Section):
                     f"verify.arms: '{arm}' is made of '{measure_of(arm)}', which this study does"
                     " not measure: add it to quality.measures"
                 )
+        for mix, shares in (self.verify.mixes or {}).items():
+            for name in shares.keys() - set(self.names):
+                raise ValueError(
+                    f"verify.mixes: '{mix}' takes of '{name}', which is no data set of this study;"
+                    f" there are {', '.join(self.names)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ def material(job: Job) -> tuple[SampleTable, TuningSettings]:
         files = job.sources_of("train/").values()
         rows = candidates(job.source("refine"), job.source("grade"), files, [arm.kind])
         chosen = drawn(job.study, rows, arm, seed)
-        keys = [(name, uid) for name in job.study.names for uid in chosen[name]]
+        keys = [(name, uid) for name in job.study.names for uid in chosen.get(name, ())]
         wanted = pl.DataFrame(keys, schema=["dataset", "uid"], orient="row")
         merged = merged.join(wanted, on=["dataset", "uid"], how="semi", maintain_order="left")
     return SampleTable(merged, roots), settings
