@@ -184,7 +184,8 @@ def test_what_was_deleted_or_is_no_more_is_put_right(
     revolion.run(make_study(), run)
     assert fingerprints(run) == before
     assert revolion.run(make_study(verify={"arms": []}), run)["verification"] is None
-    assert before.keys() - fingerprints(run).keys() == {"verification.parquet"}
+    gone = {"verification.parquet", "comparisons.parquet"}
+    assert before.keys() - fingerprints(run).keys() == gone
 
 
 @pytest.mark.parametrize(

@@ -164,12 +164,10 @@ def comparisons(
         ]
         found = crossed.difference(sides[0], sides[1], groups)
         rows.append(_compared(one, found, budget) | sizes)
-    for family in {row["family"] for row in rows}:
-        same = [row for row in rows if row["family"] == family]
-        for row, p in zip(same, holm([row["p"] for row in same]), strict=True):
-            row["p_holm"] = p
-            null = 0.0 if row["margin"] is None else -row["margin"]
-            row["verdict"] = verdict(row["difference"], null, p)
+    for family in {one.family for one in asked}:
+        same = [(row, one) for row, one in zip(rows, asked, strict=True) if one.family == family]
+        for (row, one), p in zip(same, holm([row["p"] for row, _ in same]), strict=True):
+            row["p_holm"], row["verdict"] = p, verdict(row["difference"], one.null, p)
     return pl.DataFrame(rows, schema=_COMPARISONS)
 
 
