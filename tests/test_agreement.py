@@ -88,7 +88,8 @@ def test_a_summary_says_cost_agreement_and_sampling(make_study: StudyMaker, tmp_
     summary = revolion.run(study, tmp_path / "run")
     costs = {row["measure"]: row for row in summary["costs"]}
     assert list(costs) == measures
-    # Answers and scores of two foreign models on both sides, or what they weigh; three tunings, and the answers and scores of their folds, of which one may hold no drawn sample.
+    # Answers and scores of two foreign models on both sides, or what they weigh; three tunings, and
+    # the answers and scores of their folds, of which one may hold no drawn sample.
     assert costs["answers"]["units"] == 3 * 2 * 2 * 2
     assert costs["likelihood"]["units"] == 3 * 2 * 2
     assert 3 * 2 * 3 <= costs["crossfit"]["units"] <= 3 * 3 * 3
