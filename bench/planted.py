@@ -113,7 +113,10 @@ def _found(part: pl.DataFrame, name: str, kind: str, keep: float) -> Iterator[di
 
 
 def labelled(folder: Path, study: Study) -> pl.DataFrame:
-    """The train samples with their SQ, what was planted in them, and their mix of question."""
+    """The train samples with their SQ, what was planted in them, and what is asked.
+
+    ``mix`` tells kinds of question apart; ``asked`` and ``length`` are as in `expectation.Asked`.
+    """
     truth = pl.read_parquet(folder / "truth.parquet")
     results = folder / "run" / "results"
     sq = pl.read_parquet(results / "sq.parquet").filter(pl.col("split") == "train")
@@ -125,7 +128,16 @@ def labelled(folder: Path, study: Study) -> pl.DataFrame:
     said = pl.col("turns").list.eval(pl.element().struct["response"].str.split(" ").list.len())
     length = said.list.sum().cast(pl.String)
     mix = pl.concat_str(words.list.join(" "), pl.col("turns").list.len(), length, separator="/")
-    rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32), mix=mix)
+    instructions = pl.col("turns").list.eval(pl.element().struct["instruction"]).list.join(" ")
+    characters = pl.col("turns").list.eval(pl.element().struct["response"].str.len_chars())
+    rows = samples.select(
+        "uid",
+        "dataset",
+        pl.col("row").cast(pl.UInt32),
+        mix=mix,
+        asked=instructions,
+        length=characters.list.sum(),
+    )
     return sq.join(rows, on=["uid", "dataset"]).join(truth, on=["dataset", "row"])
 
 
