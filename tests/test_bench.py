@@ -114,3 +114,30 @@ def test_ways_to_score_are_made_of_what_a_study_has_measured(
         for stratum in np.unique(strata):
             size = (strata == stratum).sum()
             assert places[strata == stratum].mean() == pytest.approx((size + 1) / 2 / size)
+
+
+def test_a_study_s_own_data_are_spoilt_on_the_train_side_alone(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    planted = bench("planted")
+    study = make_study(verify={"arms": []})
+    spoilt = planted.spoilt(study, tmp_path / "world", 3, 0.5, ["truncated", "wrong_image"])
+    truth = pl.read_parquet(tmp_path / "world/truth.parquet")
+    revolion.run(study, tmp_path / "clean")
+    revolion.run(spoilt, tmp_path / "world/run")
+    for name in study.names:
+        before, after = (
+            {
+                side: set(pl.read_parquet(file)["uid"])
+                for side in ("train", "evaluation")
+                for file in run.glob(f"split/all/*/{name}-{side}.parquet")
+            }
+            for run in (tmp_path / "clean", tmp_path / "world/run")
+        )
+        assert before["evaluation"] == after["evaluation"]
+        bad = truth.filter(pl.col("defect").is_not_null(), dataset=name).height
+        assert 0 < bad <= round(0.5 * len(before["train"]))
+        assert len(after["train"] - before["train"]) == bad
+    table = planted.labelled(tmp_path / "world", spoilt)
+    assert set(table["defect"].drop_nulls()) == {"truncated", "wrong_image"}
+    assert revolion.load(tmp_path / "world/study.yaml") == spoilt
