@@ -241,6 +241,13 @@ class BridgeSettings(Section):
     )
     grid: Count = Field(4, description="an image becomes grid * grid features")
     feature_layer: int = Field(-1, description="the encoder's layer that they are of")
+    queries: Count | None = Field(
+        None, description="a Q-Former's queries, which an image becomes; default: 32"
+    )
+    qformer_layers: Count | None = Field(None, description="its layers; default: 2")
+    qformer_heads: Count | None = Field(
+        None, description="its attention heads, each 64 wide; default: 8"
+    )
 
 
 class ServerSettings(Section):

@@ -44,11 +44,11 @@ def markdown(
     Names are escaped. Raises KeyError if a key is missing.
     """
     sections = [f"# {escape(summary.get('name') or 'Study')}"]
-    sections.append(_section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
-    sections.append(_section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
+    sections.append(section(mq_rows(summary), f"![MQ heat map]({mq_picture})"))
+    sections.append(section(dq_rows(summary), f"![DQ bars]({dq_picture})"))
     arms = ((verification_rows, ""), (share_rows, f"![MQ by share]({share_picture})"))
     sections += [
-        _section(rows, picture)
+        section(rows, picture)
         for make, picture in (*arms, (comparison_rows, ""))
         if (rows := make(summary)) is not None
     ]
@@ -63,7 +63,7 @@ def markdown(
     )
     for rows in (make(summary) for make in others):
         if rows is not None:
-            sections.append(_section(rows))
+            sections.append(section(rows))
     # Indented, not fenced: no text inside can end it.
     lines = "\n".join(f"    {line}" for line in signature_lines(summary))
     sections.append(f"## Signature\n\nAll that changes a number above.\n\n{lines}")
@@ -75,7 +75,8 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _section(rows: Rows, picture: str = "") -> str:
+def section(rows: Rows, picture: str = "") -> str:
+    """A table under its title, with what is to be said of it and its picture."""
     parts = [f"## {rows.title}", escape(rows.note), _table(rows), picture]
     return "\n\n".join(part for part in parts if part)
 

@@ -47,7 +47,7 @@ def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
         unseen_rows(summary),
         second_rows(summary),
     )
-    return [piece for rows in parts if rows is not None for piece in _pieces(rows)]
+    return [piece for rows in parts if rows is not None for piece in pieces(rows)]
 
 
 def facts(values: Mapping[str, object], title: str | None = None) -> Table:
@@ -68,7 +68,8 @@ def number(value: object) -> str:
     return f"{value:,}" if whole else str(value)
 
 
-def _pieces(rows: Rows) -> Iterator[RenderableType]:
+def pieces(rows: Rows) -> Iterator[RenderableType]:
+    """A table under its title, in several of some columns each where it is wide."""
     yield Text(rows.title, style="bold")
     for start in range(1, len(rows.header), _COLUMNS):
         yield _table(rows, slice(start, start + _COLUMNS))
