@@ -249,6 +249,16 @@ class BridgeSettings(Section):
         None, description="its attention heads, each 64 wide; default: 8"
     )
 
+    @model_validator(mode="after")
+    def _consistent(self) -> BridgeSettings:
+        for name in ("queries", "qformer_layers", "qformer_heads"):
+            if self.projector != "qformer" and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}: of a Q-Former, and the projector is '{self.projector}': make it"
+                    " 'qformer', or leave that out"
+                )
+        return self
+
 
 class ServerSettings(Section):
     """An OpenAI-compatible server that answers for the base and for its LoRA adapters."""

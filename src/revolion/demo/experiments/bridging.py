@@ -21,7 +21,7 @@ SEED_APART = 1_000_003
 """Added to a study's seed, so that captions are of another world than the study's."""
 
 ALIGNING = TuningSettings(
-    steps=500, batch_size=32, micro_tokens=2048, learning_rate=1e-3, checkpoint_every=50
+    steps=400, batch_size=32, micro_tokens=2048, learning_rate=1e-3, checkpoint_every=50
 )
 
 
@@ -29,7 +29,7 @@ ALIGNING = TuningSettings(
 class Captions:
     """How many drawings with their descriptions a bridge learns from, and how it is tuned."""
 
-    drawings: int = 4000
+    drawings: int = 2000
     tuning: TuningSettings = ALIGNING
 
 
