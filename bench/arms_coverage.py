@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,7 @@ EQUAL = {"full": 0.0, "refined": 0.0, "random": 0.0, "bottom": 0.0}
 PLANTED = {"full": 0.0, "refined": -MARGIN, "random": -0.02, "bottom": -0.06}
 
 
-@dataclass(frozen=True)
-class World:
+class World(NamedTuple):
     """Sizes and standard deviations of a world, in mean MQ."""
 
     datasets: int = 5
@@ -47,11 +46,11 @@ class World:
 
 WORLDS = {
     "as in the text": World(),
-    "tunings alike": replace(World(), seed=0.0),
-    "tunings far apart": replace(World(), seed=0.012),
-    "arms alike": replace(World(), arm=0.05),
-    "arms far apart": replace(World(), arm=0.3, tuning=0.05),
-    "few groups": replace(World(), groups=60),
+    "tunings alike": World(seed=0.0),
+    "tunings far apart": World(seed=0.012),
+    "arms alike": World(arm=0.05),
+    "arms far apart": World(arm=0.3, tuning=0.05),
+    "few groups": World(groups=60),
 }
 
 

@@ -88,10 +88,10 @@ def test_a_summary_says_cost_agreement_and_sampling(make_study: StudyMaker, tmp_
     summary = revolion.run(study, tmp_path / "run")
     costs = {row["measure"]: row for row in summary["costs"]}
     assert list(costs) == measures
-    # Answers and scores of two foreign models on both sides; with likelihood the base's, too; three
-    # tunings, and the answers and scores of their folds, of which one may hold no drawn sample.
+    # Answers and scores of two foreign models on both sides, or what they weigh; three tunings, and
+    # the answers and scores of their folds, of which one may hold no drawn sample.
     assert costs["answers"]["units"] == 3 * 2 * 2 * 2
-    assert costs["likelihood"]["units"] == 3 * 2 * 3
+    assert costs["likelihood"]["units"] == 3 * 2 * 2
     assert 3 * 2 * 3 <= costs["crossfit"]["units"] <= 3 * 3 * 3
     answers = pl.read_parquet(tmp_path / "run/results/answers.parquet")
     foreign = answers.filter(pl.col("model").is_in(NAMES), pl.col("model") != pl.col("dataset"))
@@ -99,7 +99,7 @@ def test_a_summary_says_cost_agreement_and_sampling(make_study: StudyMaker, tmp_
     assert costs["answers"]["tokens"] == tokens > 0
     assert costs["likelihood"]["tokens"] > 0
     assert {row["dataset"] for row in summary["agreement"]} == set(NAMES)
-    assert len(summary["agreement"]) == 3 * 28, "every two of eight kinds"
+    assert len(summary["agreement"]) == 3 * 15, "every two of six kinds"
     sq = pl.read_parquet(tmp_path / "run/results/sq.parquet").filter(split="train")
     found = {(row["dataset"], row["kind"]): row for row in summary["sampling"]}
     for name in NAMES:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from revolion import comparing, metrics
+from revolion import bootstrap, comparing, metrics
 from revolion.errors import SettingsError
 
 Row = tuple[str, str, int, float | None, str]
@@ -131,7 +131,7 @@ def test_only_what_both_have_answered_is_compared() -> None:
 def test_more_images_than_blocks_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = table(drawn(1, 300, 2))
     free = comparing.summed_up(rows, 2000)["datasets"]["d"]
-    monkeypatch.setattr(comparing, "BLOCKS", 50)
+    monkeypatch.setattr(bootstrap, "BLOCKS", 50)
     shared = comparing.summed_up(rows, 2000)["datasets"]["d"]
     assert shared["mq"] == free["mq"]
     widths = [one["interval"][1] - one["interval"][0] for one in (free, shared)]

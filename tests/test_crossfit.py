@@ -53,7 +53,7 @@ def test_it_counts_the_home_model_beside_the_others(make_study: StudyMaker, tmp_
     run = tmp_path / "run"
     revolion.run(make_study(quality=FOLDS, tuning={"steps": 2, "batch_size": 1}), run)
     sq, answers = table(run, "sq"), table(run, "answers")
-    assert sq.columns[3:] == ["cross", "weighted", "best", "crossfit", "home", "combined"]
+    assert sq.columns[3:] == ["cross", "best", "crossfit", "home", "combined"]
     for side, homes in (("train", ["brick~0", "brick~1"]), ("evaluation", ["brick"])):
         rows = answers.filter(dataset="brick", split=side)
         found = sq.filter(dataset="brick", split=side).sort("uid")

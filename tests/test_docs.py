@@ -28,7 +28,9 @@ from revolion.formats import FORMATS
 from revolion.inspection import inspect
 from revolion.models.families import FAMILIES
 from revolion.settings import DatasetSettings, Section, ServerSettings, Study
+from revolion.spoiling import DEFECTS
 from revolion.studyfile import load
+from revolion.verdicts import VERDICTS
 
 from .conftest import StudyMaker, write_dataset
 
@@ -253,7 +255,7 @@ def test_the_run_page_has_every_column_and_key(make_study: StudyMaker, tmp_path:
     summary = revolion.run(make_study(), tmp_path / "run")
     page = TEXTS["docs/run.md"]
     tables = sorted((tmp_path / "run/results").glob("*.parquet"))
-    assert len(tables) == 8
+    assert len(tables) == 12
     for table in tables:
         require_columns(section(page, f"### `{table.name}`"), pl.read_parquet(table).columns)
     rows = re.findall(r"^\| (`.+?) \| ", section(page, "### `summary.json`"), re.MULTILINE)
@@ -274,6 +276,24 @@ def test_the_bench_page_has_every_column_and_key(make_study: StudyMaker, tmp_pat
     require_columns(section(page, "### `summary.json`"), list(summary))
     for name in (path.name for path in to.iterdir() if path.name[0] != "."):
         assert f"`{name}`" in section(page, "## The folder"), name
+
+
+def test_the_audit_page_has_every_defect_verdict_column_and_key(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    study, run = make_study(verify={"arms": []}, quality={"sq": "cross"}), tmp_path / "run"
+    revolion.run(study, run)
+    found = revolion.audit(study, run, samples=2)
+    page = TEXTS["docs/audit.md"]
+    for title, names in (("## What is planted", DEFECTS), ("### Verdicts", VERDICTS)):
+        shown = re.findall(r"^\| `([^`]+)` \|", section(page, title), re.MULTILINE)
+        assert shown == list(names)
+    for name in ("audit", "planted"):
+        columns = pl.read_parquet(run / f"results/{name}.parquet").columns
+        others = [f"{kind}{end}" for kind in found["kinds"][1:] for end in ("", "_before")]
+        told = [column for column in columns if column not in others]  # "`cross` and so on"
+        require_columns(section(page, f"### `{name}.parquet`"), told)
+    require_columns(section(page, "### `audit.json`"), list(found))
 
 
 def test_the_inspect_page_has_every_key(in_folder: Path) -> None:

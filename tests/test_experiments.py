@@ -20,8 +20,8 @@ from revolion.demo import BASE, study, world
 from revolion.demo.abilities import ABILITIES
 from revolion.demo.experiments import EXPERIMENTS, architecture, dq, evaluation_set, merging
 from revolion.demo.experiments.bridging import Captions, write_parts
+from revolion.demo.experiments.concordance import chance, kendall, spearman
 from revolion.demo.experiments.frame import Given, between, verdict, write
-from revolion.demo.experiments.ranking import chance, kendall, places, spearman
 from revolion.hypotheses import Verdict
 from revolion.models.bridge.making import assemble
 from revolion.settings import TuningSettings
@@ -61,10 +61,6 @@ def test_chance_is_the_share_of_orders_that_agree_as_much() -> None:
     assert chance(first, [-one for one in second]) == pytest.approx(exact, abs=0.015)
     assert chance(first, first) == pytest.approx(2 / 120, abs=0.005)
     assert chance([1, 1, 1], [1, 2, 3]) == 1.0
-
-
-def test_equal_values_share_the_better_place() -> None:
-    assert places([0.2, 0.9, 0.9, 0.1]) == [3, 1, 1, 4]
 
 
 # Words

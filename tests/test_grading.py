@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from revolion import metrics
+from revolion.cells import Cell, common
 from revolion.errors import DeviceMemoryError
-from revolion.grading import Cell, _mq_table, common
+from revolion.grading import _mq_table
 from revolion.overlap import SEEN_SCHEMA
 from revolion.verification import compared
 

@@ -24,6 +24,7 @@ def test_the_questions_follow_from_the_arms() -> None:
         "logprob is better than random",
     ]
     assert claims(Arm("full"), Arm("bottom"), Arm("longest")) == []
+    assert [one.null for one in hypotheses([*map(Arm, kinds)], 0.005)] == [-0.005, 0, 0, 0, 0]
 
 
 def test_arms_are_compared_at_their_own_share_and_budget() -> None:

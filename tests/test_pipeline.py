@@ -81,7 +81,7 @@ def test_another_share_renews_the_arms_that_hold_other_samples(
     for same in ({"keep": 0.51}, {"evaluation_size": 3}, {"budget": 1000}):
         revolion.run(make_study(refine=same), run)
         assert {key.split("/")[0] for key in titles(run) - before} == {"refine"}
-    revolion.run(make_study(quality={"sq": "weighted"}), run)
+    revolion.run(make_study(quality={"sq": "best"}), run)
     assert not any("arm-random" in key or "arm-full" in key for key in titles(run) - before)
     revolion.run(make_study(refine={"keep": 0.25}), run)
     new = {key.rpartition("/")[0] for key in titles(run) - before}
@@ -123,7 +123,7 @@ def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path)
 def test_workers_change_nothing(make_study: StudyMaker, tmp_path: Path, workers: int) -> None:
     revolion.run(make_study(), tmp_path / "alone")
     revolion.run(make_study(compute={"workers": workers}), tmp_path / "pool")
-    assert len(fingerprints(tmp_path / "alone")) == 9
+    assert len(fingerprints(tmp_path / "alone")) == 10
     assert fingerprints(tmp_path / "alone") == fingerprints(tmp_path / "pool")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -151,58 +152,48 @@ def test_mq_matrix_names_the_cell_at_fault() -> None:
         quality.mq_matrix({**cells, ("b", "a"): np.array([0.5, np.nan])}, ["a", "b"])
 
 
+Kind = Callable[[NDArray[np.float64], int | None], NDArray[np.float64]]
+KINDS = [quality.sq_cross, quality.sq_best]
+
+
 @pytest.mark.parametrize("home", [None, 0, 3])
 def test_sq_equals_the_slow_reference(home: int | None) -> None:
     values = np.random.default_rng(5).uniform(size=(4, 7))
-    dq = np.array([0.5, 0.1, 0.9, 0.3])
-    cross, weighted, best = [], [], []
+    cross, best = [], []
     for sample in range(7):
         models = [model for model in range(4) if model != home]
         cross.append(sum(values[model][sample] for model in models) / len(models))
-        total = sum(dq[model] * values[model][sample] for model in models)
-        weighted.append(total / sum(dq[model] for model in models))
         best.append(max(values[model][sample] for model in models))
-    np.testing.assert_allclose(quality.sq(values, home, dq), cross, rtol=1e-14)
-    np.testing.assert_allclose(quality.sq(values, home, dq, "weighted"), weighted, rtol=1e-14)
-    assert quality.sq(values, home, dq, "best").tolist() == best
+    np.testing.assert_allclose(quality.sq_cross(values, home), cross, rtol=1e-14)
+    assert quality.sq_best(values, home).tolist() == best
 
 
-def test_the_home_model_has_no_say() -> None:
+@pytest.mark.parametrize("sq", KINDS)
+def test_the_home_model_has_no_say(sq: Kind) -> None:
     values = np.random.default_rng(6).uniform(size=(3, 5))
     other = values.copy()
     other[1] = 0.0
-    dq = np.array([0.2, 0.9, 0.4])
-    for kind in quality.SQ_KINDS:
-        expected = quality.sq(values, 1, dq, kind).tolist()
-        assert quality.sq(other, 1, dq, kind).tolist() == expected
+    assert sq(other, 1).tolist() == sq(values, 1).tolist()
 
 
+@pytest.mark.parametrize("sq", KINDS)
 @given(st.integers(2, 6), st.integers(1, 6), st.integers(0, 10**6))
-def test_sq_lies_between_the_models_and_ignores_their_order(n: int, m: int, seed: int) -> None:
+def test_sq_lies_between_the_models_and_ignores_their_order(
+    sq: Kind, n: int, m: int, seed: int
+) -> None:
     random = np.random.default_rng(seed)
-    values, dq, order = random.uniform(size=(n, m)), random.uniform(size=n), random.permutation(n)
-    for kind in quality.SQ_KINDS:
-        sq = quality.sq(values, None, dq, kind)
-        assert (sq >= values.min(axis=0) - 1e-12).all()
-        assert (sq <= values.max(axis=0) + 1e-12).all()
-        moved = quality.sq(values[order], None, dq[order], kind)
-        np.testing.assert_allclose(moved, sq, rtol=1e-12)
+    values, order = random.uniform(size=(n, m)), random.permutation(n)
+    found = sq(values, None)
+    assert (found >= values.min(axis=0) - 1e-12).all()
+    assert (found <= values.max(axis=0) + 1e-12).all()
+    np.testing.assert_allclose(sq(values[order], None), found, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sq", KINDS)
 @given(st.integers(1, 6), st.integers(0, 10**6))
-def test_a_sample_does_not_change_another_sample_s_score(m: int, seed: int) -> None:
+def test_a_sample_does_not_change_another_sample_s_score(sq: Kind, m: int, seed: int) -> None:
     values = np.random.default_rng(seed).uniform(size=(4, m + 1))
-    dq = np.array([0.5, 0.1, 0.9, 0.3])
-    for kind in quality.SQ_KINDS:
-        alone = quality.sq(values[:, :m], 0, dq, kind)
-        assert quality.sq(values, 0, dq, kind)[:m].tolist() == alone.tolist()
-
-
-def test_equal_weights_make_weighted_the_cross_score() -> None:
-    values = np.random.default_rng(7).uniform(size=(4, 6))
-    cross = quality.sq_cross(values, 2)
-    np.testing.assert_allclose(quality.sq_weighted(values, 2, np.full(4, 0.3)), cross, rtol=1e-14)
-    np.testing.assert_allclose(quality.sq_weighted(values, 2, np.zeros(4)), cross, rtol=1e-14)
+    assert sq(values, 0)[:m].tolist() == sq(values[:, :m], 0).tolist()
 
 
 def test_sq_refuses_what_it_can_not_rate() -> None:
@@ -215,12 +206,6 @@ def test_sq_refuses_what_it_can_not_rate() -> None:
         quality.sq_cross(values[0], None)
     with pytest.raises(ValueError, match="missing or not finite"):
         quality.sq_cross(np.array([[0.5], [np.nan]]), 0)
-    with pytest.raises(ValueError, match="one number >= 0 per model, 2 of them"):
-        quality.sq_weighted(values, 0, np.array([0.5]))
-    with pytest.raises(ValueError, match="one number >= 0 per model"):
-        quality.sq_weighted(values, 0, np.array([0.5, -0.1]))
-    with pytest.raises(SettingsError, match="no SQ kind 'worst'; there are cross, weighted, best"):
-        quality.sq(values, 0, np.ones(2), "worst")
 
 
 def test_importing_quality_needs_only_numpy() -> None:

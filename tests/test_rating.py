@@ -65,7 +65,7 @@ def test_the_interval_is_the_bootstraps() -> None:
 
 def test_more_pairs_than_blocks_keep_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     single = rated()["scores"]["mq"]
-    monkeypatch.setattr(rating, "BLOCKS", 20)
+    monkeypatch.setattr(rating, "BLOCKS", 19)
     blocked = rating.rate(chunks(7), SETTINGS, threads=1, replicates=2000)["scores"]["mq"]
     assert blocked["mean"] == pytest.approx(single["mean"])
     widths = [np.diff(row["mean_interval"])[0] for row in (single, blocked)]

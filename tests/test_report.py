@@ -21,7 +21,30 @@ SUMMARY: dict[str, Any] = {
     "name": "two sets",
     "datasets": ["vqa_rad", "pipes|[red]"],
     "mq": [[0.71249, 0.25], [0.5, 0.375]],
-    "dq": {"vqa_rad": {"value": 0.25, "rank": 2}, "pipes|[red]": {"value": 0.5, "rank": 1}},
+    "mq_low": [[0.70249, None], [0.46, 0.375]],
+    "mq_high": [[0.72249, None], [0.54, 0.375]],
+    "dq": {
+        "vqa_rad": {"value": 0.25, "low": 0.2, "high": 0.31, "order": 2, "rank": 1, "best": 0.125},
+        "pipes|[red]": {
+            "value": 0.5,
+            "low": None,
+            "high": None,
+            "order": 1,
+            "rank": 1,
+            "best": None,
+        },
+    },
+    "dq_ranks": {"vqa_rad": [0.125, 0.875], "pipes|[red]": [None, None]},
+    "dq_buckets": [
+        {"by": "length", "bucket": "short", "dataset": "vqa_rad", "samples": 7}
+        | {"value": 0.4, "low": 0.3, "high": 0.5, "rank": 1},
+        {"by": "form", "bucket": "yes_no", "dataset": "pipes|[red]", "samples": 7}
+        | {"value": 0.6, "low": None, "high": None, "rank": 1},
+    ],
+    "dq_choices": [
+        {"choice": "without meteor", "spearman": 0.5, "kendall": 0.25},
+        {"choice": "corpus", "spearman": None, "kendall": None},
+    ],
     "verification": {
         "full": {"mean": 0.6, "per_dataset": {"vqa_rad": 0.55, "pipes|[red]": 0.65}},
         "refined": {
@@ -72,8 +95,17 @@ def terminal(renderables: list[Any], width: int = 80) -> str:
 def many(size: int) -> dict[str, Any]:
     names = [f"a_rather_long_name_of_data_set_number_{number}" for number in range(size)]
     mq = np.random.default_rng(1).uniform(size=(size, size))
-    dq = {name: {"value": 0.5, "rank": 1} for name in names}
-    return {"datasets": names, "mq": mq.tolist(), "dq": dq, "signature": "s", "seconds": {}}
+    known = {"low": 0.4, "high": 0.6, "order": 1, "rank": 1, "best": 1 / size}
+    found = {name: mq.tolist() for name in ("mq", "mq_low", "mq_high")}
+    return (
+        SUMMARY
+        | found
+        | {
+            "datasets": names,
+            "dq": {name: {"value": 0.5} | known for name in names},
+            "verification": None,
+        }
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 30])
@@ -93,6 +125,8 @@ def test_pictures_show_the_numbers() -> None:
     assert mq_heatmap(names, mq) == mq_heatmap(names, mq.tolist())
     assert dq_bars(names, [0.2, 0.4]) != dq_bars(names, [0.2, 0.4], [2, 1])
     assert dq_bars(names, [0.0, 0.0], [1, 1])
+    bounds = np.array([[0.1, np.nan], [0.3, np.nan]])
+    assert dq_bars(names, [0.2, 0.4], bounds=bounds) != dq_bars(names, [0.2, 0.4])
 
 
 def test_a_flat_matrix_can_be_drawn() -> None:
@@ -165,9 +199,20 @@ def test_the_terminal_shows_only_pairs_that_share_something() -> None:
     assert "Overlap" not in terminal(tables(SUMMARY | {"overlap": SUMMARY["overlap"][1:]}))
 
 
-def test_the_page_lists_data_sets_by_rank() -> None:
+def test_the_page_lists_data_sets_by_dq_with_what_is_known_of_their_order() -> None:
     page = markdown(SUMMARY)
-    assert page.index(r"| pipes\|\[red\] | 0.5000 | 1 |") < page.index(r"| vqa\_rad | 0.2500 | 2 |")
+    first = r"| pipes\|\[red\] | 0.5000 | unknown | 1 | 1 |  |"
+    second = r"| vqa\_rad | 0.2500 | 0.2000 to 0.3100 | 2 | 1 | 0.12 |"
+    assert page.index(first) < page.index(second)
+    assert "95 % intervals are from ±0.000 to ±0.040." in page
+    for line in (
+        r"| vqa\_rad | 0.12 | 0.88 |",
+        "| length: short | 0.400 (0.300 to 0.500) |  |",
+        r"| form: yes\_no |  | 0.600 (unknown) |",
+        "| without meteor | 0.500 | 0.250 |",
+        "| corpus |  |  |",
+    ):
+        assert line in page.splitlines(), line
 
 
 @pytest.mark.parametrize("verification", [None, {}])
@@ -205,6 +250,7 @@ def test_the_terminal_shows_the_same_numbers() -> None:
     for part in ("1 vqa_rad", "2 pipes|[red]", "0.712", "0.6125", "Sec"):
         assert part in text
     assert text.index("pipes|[red]  0.5000") < text.index("vqa_rad      0.2500")
+    assert "0.2000 to 0.3100" in text
 
 
 @pytest.mark.parametrize("size", [2, 8, 9, 30])

@@ -13,8 +13,10 @@ import pytest
 
 import revolion
 from revolion import refined, results
+from revolion.bootstrap import blocks_of
 from revolion.samples import ImageRef, Sample
 from revolion.settings import Study
+from revolion.uncertainty import means_of, ranked
 
 from .conftest import StudyMaker
 from .helpers import fingerprints, keep_rows, refined_rows, titles
@@ -47,6 +49,48 @@ def test_the_tables_agree_with_each_other(make_study: StudyMaker, tmp_path: Path
         kept, left = rows.filter("kept")["sq"], rows.filter(~pl.col("kept"))["sq"]
         assert kept.min() >= left.max()  # type: ignore[operator]  # polars' min() may be of any type
         assert len(kept) == int(rows.height / 2 + 0.5)
+
+
+def test_intervals_are_over_groups_of_images(make_study: StudyMaker, tmp_path: Path) -> None:
+    """All of DQ again from what is published, with the groups of the split."""
+    study = make_study(verify={"arms": []})
+    for name in study.names:
+        rows = json.loads((tmp_path / f"{name}.json").read_text())
+        for place, row in enumerate(rows):
+            row["image"] = rows[place - place % 2]["image"]
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    summary = revolion.run(study, tmp_path / "run")
+    folder, names = tmp_path / "run/results", summary["datasets"]
+    answers = pl.read_parquet(folder / "answers.parquet").filter(split="evaluation")
+    samples = answers.group_by("model", "dataset", "uid").agg(pl.col("mq").mean())
+    (file,) = (tmp_path / "run/split").rglob("groups.parquet")
+    groups = pl.read_parquet(file).filter(side="evaluation").drop("side")
+    wide = samples.pivot("model", index=["dataset", "uid"], values="mq")
+    wide = wide.join(groups, on=["dataset", "uid"], validate="1:1").sort("uid")
+    parts = [wide.filter(dataset=name) for name in names]
+    assert any(part["group"].n_unique() < part.height for part in parts)
+    values = [part.select(names).to_numpy() for part in parts]
+    blocks = blocks_of([part["group"].to_list() for part in parts])
+    found = ranked(means_of(np.array(summary["mq"]), values, blocks))
+    for place, name in enumerate(names):
+        row = summary["dq"][name]
+        expected = [found.value[place], found.low[place], found.high[place]]
+        assert [row["value"], row["low"], row["high"]] == pytest.approx(expected, nan_ok=True)
+        assert row["rank"] == found.rank[place]
+        assert summary["dq_ranks"][name] == pytest.approx(found.probability[place].tolist())
+    cells = pl.read_parquet(folder / "mq.parquet")
+    foreign = cells.filter(pl.col("tuned_on") != pl.col("evaluated_on"))
+    corpus = dict(foreign.group_by("tuned_on").agg(pl.col("corpus_mq").mean()).iter_rows())
+    assert {name: row["corpus"] for name, row in summary["dq"].items()} == pytest.approx(corpus)
+    for column in ("mq", "corpus_mq"):
+        inside = pl.col(column).is_between(f"{column}_low", f"{column}_high")
+        assert cells.select(inside.all()).item()
+    buckets = pl.read_parquet(folder / "dq_buckets.parquet").filter(dataset=names[0])
+    for _, rows in buckets.group_by("by"):
+        assert rows["samples"].sum() == sum(part.height for part in parts[1:])
+    assert {row["bucket"] for row in summary["dq_buckets"] if row["by"] == "form"} == {"what"}
+    assert len(summary["dq_differences"]) == 3
+    assert {row["choice"] for row in summary["dq_choices"]} >= {"corpus", "without rouge_l"}
 
 
 def test_refined_files_hold_the_kept_rows_of_the_sources(
@@ -140,7 +184,8 @@ def test_what_was_deleted_or_is_no_more_is_put_right(
     revolion.run(make_study(), run)
     assert fingerprints(run) == before
     assert revolion.run(make_study(verify={"arms": []}), run)["verification"] is None
-    assert before.keys() - fingerprints(run).keys() == {"verification.parquet"}
+    gone = {"verification.parquet", "comparisons.parquet"}
+    assert before.keys() - fingerprints(run).keys() == gone
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import quality, scheduling
 from revolion.errors import DeviceMemoryError, InterruptedRun, SettingsError
 from revolion.models.fake import FakeVLM
 from revolion.samples import Sample
@@ -22,29 +21,30 @@ from .conftest import StudyMaker
 from .helpers import fingerprints, titles
 
 BOTH = {"measures": ["answers", "likelihood"]}
-ALONE = {"measures": ["likelihood"], "sq": "likelihood"}
+ALONE = {"measures": ["likelihood"], "sq": "logprob"}
 
 
-def test_it_is_the_mean_gain_over_the_base(make_study: StudyMaker, tmp_path: Path) -> None:
+def test_it_is_the_mean_over_the_models_tuned_on_others(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
     study = make_study(quality=BOTH, tuning={"steps": 4, "batch_size": 4})
     revolion.run(study, tmp_path / "run")
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns[3:] == ["cross", "weighted", "best", "likelihood", "logprob", "combined"]
+    assert table.columns[3:] == ["cross", "best", "logprob", "combined"]
     (part,) = (tmp_path / "run").glob("split/all/*/brick-train.parquet")
     asked = [one for sample in from_table(pl.read_parquet(part), "") for one in sample.questions()]
-    gains = []
+    found = []
     for model in ("apple", "cloud"):
         (folder,) = (tmp_path / "run/tune" / model).iterdir()
-        tuned, base = fake(), fake()
+        tuned = fake()
         tuned.load_tuned(folder)
-        said = [one.response for one in asked]
-        gains.append(tuned.loglikelihood(asked, said) - base.loglikelihood(asked, said))
-    expected = dict(zip((one.uid for one in asked), np.mean(gains, axis=0), strict=True))
-    found = table.filter(dataset="brick", split="train")
-    assert found.height == len(expected)
-    for uid, value in found.select("uid", "likelihood").iter_rows():
+        found.append(tuned.loglikelihood(asked, [one.response for one in asked]))
+    expected = dict(zip((one.uid for one in asked), np.mean(found, axis=0), strict=True))
+    rows = table.filter(dataset="brick", split="train")
+    assert rows.height == len(expected)
+    for uid, value in rows.select("uid", "logprob").iter_rows():
         assert value == pytest.approx(expected[uid], abs=1e-12)
-    assert found["likelihood"].n_unique() > 1
+    assert rows["logprob"].n_unique() > 1
 
 
 def fake() -> Any:
@@ -56,9 +56,9 @@ def test_alone_it_needs_no_answers_to_train_parts(make_study: StudyMaker, tmp_pa
     summary = revolion.run(study, tmp_path / "run")
     units = titles(tmp_path / "run")
     assert not any(unit.startswith("answer/") and "-train" in unit for unit in units)
-    assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * (1 + 2)
+    assert sum(unit.startswith("weigh/") for unit in units) == 3 * 2 * 2
     table = pl.read_parquet(tmp_path / "run/results/sq.parquet")
-    assert table.columns == ["uid", "dataset", "split", "likelihood", "logprob", "combined"]
+    assert table.columns == ["uid", "dataset", "split", "logprob", "combined"]
     assert len(summary["dq"]) == 3
     selected = pl.read_parquet(tmp_path / "run/results/selection.parquet")
     kept = selected.filter("kept", split="train").group_by("dataset").agg(pl.col("sq").min())
@@ -116,13 +116,13 @@ def test_what_does_not_fit_into_memory_is_left_out_and_nothing_else(
         assert 0 < pl.read_parquet(file)["loglikelihood"].null_count() < 6
     rated = pl.read_parquet(tmp_path / "run/results/sq.parquet")
     assert rated.height == 3 * 16
-    assert rated["likelihood"].is_not_null().all()
+    assert rated["logprob"].is_not_null().all()
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"sq": "likelihood"}, "sq 'likelihood' is made of 'likelihood': add it to measures"),
+        ({"sq": "logprob"}, "sq 'logprob' is made of 'likelihood': add it to measures"),
         ({"measures": ["likelihood"]}, "sq 'cross' is made of 'answers': add it to measures"),
         ({"measures": ["answers", "answers"]}, "a measure is listed twice"),
     ],
@@ -131,9 +131,3 @@ def test_impossible_measures(given: dict[str, Any], message: str, tmp_path: Path
     values = {"datasets": [{"name": "d", "path": "d.json"}], "quality": given}
     with pytest.raises(SettingsError, match=message):
         load(values)
-
-
-def test_gains_of_nobody(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="base: 1 of 2 values are missing"):
-        quality.sq_likelihood(np.zeros((1, 2)), np.array([0.0, np.nan]))
-    assert scheduling.STAGES["weigh"] == "revolion.weighing:weigh"

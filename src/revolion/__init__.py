@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from revolion import errors, formats, metrics, models, quality
+    from revolion.auditing import audit
     from revolion.formats import read, write
     from revolion.refinement import Rule, evaluation_set, select
     from revolion.running import run
@@ -27,6 +28,7 @@ _HOMES = {
     "Sample": "revolion.samples",
     "Study": "revolion.settings",
     "Turn": "revolion.samples",
+    "audit": "revolion.auditing",
     "errors": "revolion",
     "evaluation_set": "revolion.refinement",
     "formats": "revolion",
@@ -50,6 +52,7 @@ __all__ = [
     "Study",
     "Turn",
     "__version__",
+    "audit",
     "errors",
     "evaluation_set",
     "formats",

@@ -2,8 +2,8 @@
 
 MQ is what a cell of a study's grid is: the mean over samples of the mean over a sample's turns. A
 sample counts where all its turns were answered. Samples that show one image are no independent
-evidence, so the bootstrap draws images, and what hangs on them comes along; it draws within each
-data set, as the overall value is the plain mean over data sets.
+evidence, so the bootstrap weighs images anew, and what hangs on them comes along, in all data sets
+alike. The overall value is the plain mean over data sets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from revolion import metrics, quality
-from revolion.bootstrap import BLOCKS, interval, resampled
+from revolion.bootstrap import blocks_of, interval, ratios, resampled, summed
 from revolion.digests import seed_of
 from revolion.errors import SettingsError
 
@@ -61,25 +61,21 @@ def summed_up(answers: pl.DataFrame, replicates: int = REPLICATES) -> dict[str, 
     """
     found = cells(answers)
     asked = answers.group_by("dataset", maintain_order=True).agg(pl.col("uid").n_unique())
+    drawn = _drawn({name: [cell] for name, cell in found.items()}, replicates)
     datasets: dict[str, Any] = {}
-    drawn = []
     for name, samples in asked.iter_rows():
         datasets[name] = {"asked": samples, "answered": 0, "mq": None, "interval": None}
-        if name not in found:
-            continue
-        cell = found[name]
-        draws = _replicated([cell.values("mq")], cell.samples["group"], name, replicates)
-        drawn.append(draws[:, 0])
-        means = {part: quality.mean(cell.values(part)) for part in ("mq", *metrics.COMPONENTS)}
-        datasets[name] |= {
-            "answered": cell.samples.height,
-            **means,
-            "interval": interval(drawn[-1]),
-        }
+        if name in found:
+            cell = found[name]
+            means = {part: quality.mean(cell.values(part)) for part in ("mq", *metrics.COMPONENTS)}
+            bounds = _interval([means["mq"]], [drawn[name]], (0.0, 1.0))
+            answered = {"answered": cell.samples.height}
+            datasets[name] |= answered | means | {"interval": bounds}
     overall = None
-    if len(drawn) == len(datasets):
-        mean = quality.mean(np.array([one["mq"] for one in datasets.values()]))
-        overall = {"mean": mean, "interval": interval(np.mean(drawn, axis=0))}
+    if len(found) == len(datasets):
+        values = [one["mq"] for one in datasets.values()]
+        bounds = _interval(values, [drawn[name] for name in datasets], (0.0, 1.0))
+        overall = {"mean": quality.mean(np.array(values)), "interval": bounds}
     return {"datasets": datasets, "mq": overall}
 
 
@@ -94,40 +90,74 @@ def compared(
     Raises SettingsError where there is nothing that both have answered.
     """
     one, other = cells(first), cells(second)
-    asked = pl.concat([first, second]).group_by("dataset", maintain_order=True)
-    datasets: dict[str, Any] = {}
-    drawn = []
-    for name, samples in asked.agg(pl.col("uid").n_unique()).iter_rows():
-        pair = _common(one[name], other[name]) if name in one and name in other else None
-        count = pair[0].samples.height if pair else 0
-        datasets[name] = {"samples": count, "left_out": samples - count}
-        if pair and count:
-            values = [cell.values("mq") for cell in pair]
-            drawn.append(_replicated(values, pair[0].samples["group"], name, replicates))
-            means = [quality.mean(some) for some in values]
-            datasets[name] |= _difference(means, drawn[-1])
-    if not drawn:
+    both = {name: _common(one[name], other[name]) for name in one if name in other}
+    both = {name: pair for name, pair in both.items() if pair[0].samples.height}
+    if not both:
         raise SettingsError(
             "these two benches have no answered sample in common, so there is nothing to compare;"
             " give two of the same evaluation set"
         )
-    compared_ = [row for row in datasets.values() if row["samples"]]
-    means = [quality.mean(np.array([row[side] for row in compared_])) for side in _SIDES]
+    drawn = _drawn(both, replicates)
+    asked = pl.concat([first, second]).group_by("dataset", maintain_order=True)
+    datasets: dict[str, Any] = {}
+    for name, samples in asked.agg(pl.col("uid").n_unique()).iter_rows():
+        count = both[name][0].samples.height if name in both else 0
+        datasets[name] = {"samples": count, "left_out": samples - count}
+        if count:
+            means = [quality.mean(cell.values("mq")) for cell in both[name]]
+            datasets[name] |= _difference([means], [drawn[name]])
+    means_ = [[datasets[name][side] for side in _SIDES] for name in both]
     sizes = {key: sum(row[key] for row in datasets.values()) for key in ("samples", "left_out")}
-    overall = {**sizes, **_difference(means, np.mean(drawn, axis=0))}
-    return {"datasets": datasets, "overall": overall}
+    return {
+        "datasets": datasets,
+        "overall": {**sizes, **_difference(means_, [drawn[name] for name in both])},
+    }
 
 
 _SIDES = ("first", "second")
 
 
-def _difference(means: Sequence[float], draws: Floats) -> Mapping[str, Any]:
-    first, second = means
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Means of one data set, float64[replicates, models], over so many groups."""
+
+    means: Floats
+    groups: float
+
+
+def _drawn(cells: Mapping[str, Sequence[Cell]], replicates: int) -> dict[str, _Drawn]:
+    """Replicates of the means of one or several models' cells over the same samples."""
+    blocks = blocks_of([some[0].samples["group"].to_list() for some in cells.values()])
+    tables = []
+    for some, place in zip(cells.values(), blocks, strict=True):
+        columns = [*(cell.values("mq") for cell in some), np.ones(len(place))]
+        tables.append(summed(place, np.stack(columns, axis=1)))
+    means = resampled(tables, replicates, seed_of("bench"), ratios)
+    return {
+        name: _Drawn(found, table.groups)
+        for name, found, table in zip(cells, means, tables, strict=True)
+    }
+
+
+def _interval(
+    values: Sequence[float], drawn: Sequence[_Drawn], bounds: tuple[float, float]
+) -> list[float] | None:
+    """That of the mean over data sets of the last model's value less that of the one before it."""
+    share = 1 / len(values)
+    parts = [np.diff(one.means, axis=1, prepend=0)[:, -1] * share for one in drawn]
+    groups = [one.groups for one in drawn]
+    return interval([value * share for value in values], parts, groups, bounds)
+
+
+def _difference(means: Sequence[Sequence[float]], drawn: Sequence[_Drawn]) -> Mapping[str, Any]:
+    """Of each data set the means of both, and of both the replicates; over all of them together."""
+    first, second = (quality.mean(np.array(some)) for some in zip(*means, strict=True))
+    apart = [after - before for before, after in means]
     return {
         "first": first,
         "second": second,
         "difference": second - first,
-        "interval": interval(draws[:, 1] - draws[:, 0]),
+        "interval": _interval(apart, drawn, (-1.0, 1.0)),
     }
 
 
@@ -136,18 +166,3 @@ def _common(one: Cell, other: Cell) -> tuple[Cell, Cell]:
         Cell(one.turns.join(other.turns, on="uid", how="semi", maintain_order="left")),
         Cell(other.turns.join(one.turns, on="uid", how="semi", maintain_order="left")),
     )
-
-
-def _replicated(values: Sequence[Floats], groups: pl.Series, name: str, replicates: int) -> Floats:
-    """Means of samples whose groups were drawn anew: float64[replicates, len(values)].
-
-    Arguments: ``values``, of one or several models, float64[n] each; ``groups`` the group of each
-    sample. All models see the same draws.
-    """
-    blocks = groups.rank("dense").to_numpy().astype(np.int64) % BLOCKS
-    sums = np.zeros((BLOCKS, len(values) + 1))
-    np.add.at(sums, blocks, np.stack([*values, np.ones(len(blocks))], axis=1))
-    held = sums[sums[:, -1] > 0]
-    draws = np.concatenate(list(resampled(held, replicates, seed_of("bench", name))))
-    means: Floats = draws[:, :-1] / draws[:, -1:]
-    return means

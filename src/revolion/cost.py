@@ -23,8 +23,7 @@ def costs(study: Study, store: Store, units: Sequence[Unit]) -> list[dict[str, A
 
     Seconds are summed over workers. Tokens are those that models read and wrote, tunings' included.
     Not in them are the grid's tunings, which all measures share: `crossfit` bears its own tunings,
-    and what it adds to the answers of the other models. The base's likelihoods count for
-    `likelihood` and for `grounding`.
+    and what it adds to the answers of the other models.
     """
     return [
         {"measure": measure, "kinds": list(SQ_OF[measure])}
@@ -39,10 +38,7 @@ def _units(study: Study, units: Sequence[Unit]) -> Mapping[Measure, list[Unit]]:
     found: dict[Measure, list[Unit]] = {measure: [] for measure in SQ_OF}
     for unit in units:
         if unit.stage == "weigh":
-            if "foil" not in unit.params:
-                found["likelihood"].append(unit)
-            if "tuned" not in unit.sources:
-                found["grounding"].append(unit)
+            found["likelihood" if "tuned" in unit.sources else "grounding"].append(unit)
         elif unit.names[0] in folds:
             found["crossfit"].append(unit)
         elif unit.stage in ("answer", "score") and _foreign(study, unit):

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
 
 from revolion import quality
-from revolion.student import cumulative, quantile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -72,7 +72,7 @@ class Difference:
         """The two-sided interval."""
         if self.error is None or self.df is None:
             return None
-        half = self.error * quantile((1 + level) / 2, self.df)
+        half = self.error * float(stdtrit(self.df, (1 + level) / 2))
         return self.value - half, self.value + half
 
     def p(self, null: float = 0.0) -> float | None:
@@ -82,7 +82,7 @@ class Difference:
         away = abs(self.value - null)
         if not self.error:
             return float(not away)  # no answer differs from another, or all do by the same
-        return 2 * cumulative(-away / self.error, self.df)
+        return 2 * float(stdtr(self.df, -away / self.error))
 
 
 def difference(

@@ -82,6 +82,17 @@ def candidates(fingerprints: Sequence[str], most: int = NEAREST) -> Places:
     return np.stack(np.divmod(np.unique(np.concatenate(chosen)), len(rows)), axis=1)
 
 
+def distances(one: str, others: Sequence[str]) -> Floats:
+    """How unlike one image others are, by their tiny images: float32[n], 0 for the same.
+
+    Arguments: fingerprints as `fingerprint` gives them, none empty.
+    """
+    data = np.frombuffer(bytes.fromhex("".join([one, *others])), np.uint8)
+    tiny = _tiny(data.reshape(len(others) + 1, -1)[:, 8:])
+    found: Floats = ((tiny[1:] - tiny[0]) ** 2).mean(axis=1)
+    return found
+
+
 def met(hashes: Hashes, radius: int, at_once: int = _AT_ONCE) -> Iterator[tuple[Places, Places]]:
     """All ordered pairs of hashes that differ by at most ``radius`` bits, some images at a time.
 

@@ -102,7 +102,7 @@ def split(job: Job) -> None:
             # Sorted by content, so that a reordered source gives the same part.
             part = table.filter(pl.col("uid").is_in(uids.implode())).sort("uid")
             write_table(part, job.folder / f"{name}-{side}.parquet")
-            parts.append({"dataset": name, "side": side} | _facts(part))
+            parts.append({"dataset": name, "side": side} | facts_of(part))
     seen = _seen(job, pairs)
     write_table(seen, job.folder / overlap.SEEN)
     for facts in parts:
@@ -202,7 +202,8 @@ def _content(part: pl.DataFrame) -> str:
     return digest_of_names(json.dumps(row) for row in shown.iter_rows())
 
 
-def _facts(part: pl.DataFrame) -> dict[str, Any]:
+def facts_of(part: pl.DataFrame) -> dict[str, Any]:
+    """What a `Part` says of a table of samples: its content and its sizes."""
     texts = part["turns"].explode().struct.unnest()
     lengths = texts.select(pl.all().str.len_chars())
     return {

@@ -41,13 +41,13 @@ def run(study: Study, folder: Path, watch: Watcher | None = None) -> dict[str, A
     settings, data or model as its own error.
     """
     store, study = Store(folder), settled(study)
-    with store.locked(), _logged(folder), stoppable(store), workers(study) as backend:
+    with store.locked(), logged(folder), stoppable(store), workers(study) as backend:
         scheduler = Scheduler(study, store, backend, watch or (lambda _: None))
         # Before the data, which may take hours: what is not there should not wait for them.
         metrics.prepare(study.metrics.meteor)
         if study.answering.server is not None:
             importlib.import_module("revolion.served").reached(study.answering.server)
-        base = _base(study, download=True)
+        base = base_of(study, download=True)
         first, parts = prepare(study, store, scheduler.run)
         grid = plan.grid(study, parts, base)
         scheduler.run([*first, *grid], plan.arms(study, parts, base, grid[-1], None))
@@ -104,7 +104,7 @@ def known_plan(study: Study, store: Store) -> tuple[list[Unit], Parts | None]:
     if not store.done(split.key):
         return [*intake, split], None
     parts = read_parts(study, store, split)
-    base = _base(study)
+    base = base_of(study)
     grid = plan.grid(study, parts, base)
     return [*intake, split, *grid, *_arms(study, store, parts, base, grid[-1])], parts
 
@@ -114,7 +114,8 @@ def _split(study: Study, store: Store, intake: Sequence[Unit]) -> Unit:
     return plan.split(study, intake, contents)
 
 
-def _base(study: Study, *, download: bool = False) -> Model:
+def base_of(study: Study, *, download: bool = False) -> Model:
+    """What a plan knows of the study's base. Raises ModelError."""
     found = models.find(study.base, study.revision, download=download)
     return Model(found.fingerprint(), found.encodes)
 
@@ -195,7 +196,7 @@ def _torch_sees_gpus() -> bool:
 
 
 @contextmanager
-def _logged(folder: Path) -> Iterator[None]:
+def logged(folder: Path) -> Iterator[None]:
     """Keep the study's log for people in the run folder."""
     with explained(folder):
         handler = logging.FileHandler(folder / LOG, encoding="utf-8")

@@ -105,7 +105,7 @@ def grid(study: Study, parts: Parts, base: Model) -> list[Unit]:
 
     Arguments: ``parts`` of every data set of the study, ``base`` the model that it starts from.
     """
-    planner = _Planner(study, parts, base)
+    planner = Planner(study, parts, base)
     cells = list(planner.grid())
     grade = planner.grade(cells)
     return [*planner.encodings(), *cells, grade, planner.refine(grade)]
@@ -118,12 +118,14 @@ def arms(study: Study, parts: Parts, base: Model, refine: Unit, draws: Draws | N
     gives the arms. With None, while there is no selection, the units only say how many they will be
     and at most how large: they are not to be run.
     """
-    planner = _Planner(study, parts, base)
+    planner = Planner(study, parts, base)
     units = list(planner.arms(refine, draws))
     return [*units, planner.verify(units)] if units else []
 
 
-class _Planner:
+class Planner:
+    """Makes the units of one study, whose parts and base are known."""
+
     def __init__(self, study: Study, parts: Parts, base: Model) -> None:
         self.study, self.parts, self.base = study, parts, base
         self.model = {"base": base.fingerprint, "seed": study.seed, **study.compute.numerics()}
@@ -156,15 +158,14 @@ class _Planner:
                 yield from self.weighings(tunings, self.asked(name, side))
 
     def weighings(self, tunings: Mapping[str, Unit], part: Part) -> Iterator[Unit]:
-        """Let the base and each model that was not tuned on a part's data set weigh the part."""
-        likelihood, grounding = self.measured("likelihood"), self.measured("grounding")
-        if likelihood or grounding:
-            yield self.weighed(None, (), part)
-        for number in range(self.study.quality.foils_due if grounding else 0):
-            yield self.weighed(None, (), part, foil=number)
-        for tuned_on, tuning in tunings.items() if likelihood else ():
-            if tuned_on != part.dataset:
-                yield self.weighed(tuning, (tuned_on,), part)
+        """Let a part be weighed, by the base or by each model not tuned on its data set."""
+        if self.measured("grounding"):
+            for number in (None, *range(self.study.quality.foils_due)):
+                yield self.weighed(None, (), part, foil=number)
+        if self.measured("likelihood"):
+            for tuned_on, tuning in tunings.items():
+                if tuned_on != part.dataset:
+                    yield self.weighed(tuning, (tuned_on,), part)
 
     def crossfit(self, name: str) -> Iterator[Unit]:
         """Tune on all folds of a data set but one, for each of them, and let that one be asked."""
@@ -258,7 +259,12 @@ class _Planner:
     def answered_and_scored(
         self, tuning: Unit, how: TuningSettings, model: str, part: Part
     ) -> Iterator[Unit]:
-        names = (model, part.title)
+        answer = self.answered(tuning, how, model, part)
+        yield answer
+        yield self.scored(answer)
+
+    def answered(self, tuning: Unit, how: TuningSettings, model: str, part: Part) -> Unit:
+        """A model's answers to a part."""
         sources = {"tuned": tuning.key, "part": part.path}
         if self.study.answering.server is None:
             params: dict[str, Any] = {
@@ -273,10 +279,13 @@ class _Planner:
         params |= {"content": part.content}
         needs = (tuning.key, *self.needed(sources))
         gpus = 0 if "server" in params else 1
-        answer = Unit("answer", names, params, needs, sources, part.turns, gpus=gpus)
-        yield answer
-        score = {"metrics": effective(self.study.metrics)}
-        yield Unit("score", names, score, (answer.key,), {"answers": answer.key})
+        names = (model, part.title)
+        return Unit("answer", names, params, needs, sources, part.turns, gpus=gpus)
+
+    def scored(self, answers: Unit) -> Unit:
+        """The scores of the answers that a unit leaves."""
+        params = {"metrics": effective(self.study.metrics)}
+        return Unit("score", answers.names, params, (answers.key,), {"answers": answers.key})
 
     def served(self, model: str) -> dict[str, Any]:
         """What shapes a server's answers besides the tuning and the questions.

@@ -14,10 +14,10 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from revolion import crossed
 from revolion.crossed import Answered
-from revolion.student import quantile
 
 POWER, LEVEL = 0.8, 0.05
 
@@ -57,7 +57,7 @@ def detectable(over_groups: tuple[float, float], tunings: int, tuned: float | No
     total = variance + over_tunings
     if tuned is not None and total:
         df = total**2 / (variance**2 / df + over_tunings**2 / max(1, 2 * (tunings - 1)))
-    return (quantile(1 - LEVEL / 2, df) + quantile(POWER, df)) * math.sqrt(total)
+    return float(stdtrit(df, 1 - LEVEL / 2) + stdtrit(df, POWER)) * math.sqrt(total)
 
 
 def expected(parts: Sequence[Answered], tunings: int, tuned: float | None) -> dict[str, Any] | None:

@@ -79,32 +79,16 @@ def mq_matrix(cells: Mapping[tuple[str, str], Floats], names: Sequence[str]) -> 
     return matrix
 
 
-def _dq_mean(mq: Floats, with_self: bool = False) -> Floats:
-    """DQ(T) = the mean over E != T of MQ(T -> E); see `dq`."""
-    used = _pairs(mq, with_self)
-    return np.array([mean(row[use]) for row, use in zip(mq, used, strict=True)])
+def _relative(mq: Floats) -> Floats:
+    """MQ(T -> E) / MQ(E -> E); a data set that its own model answers with 0 is no yardstick."""
+    own = np.diagonal(mq, axis1=-2, axis2=-1)
+    return np.asarray(mq / np.where(own > 0, own, np.nan)[..., None, :])
 
 
-def _dq_relative(mq: Floats, with_self: bool = False) -> Floats:
-    """DQ(T) = the mean over E != T of MQ(T -> E) / MQ(E -> E); see `dq`.
-
-    A data set that its own model answers with MQ 0 is no yardstick and is left out of every mean.
-    """
-    own = np.diagonal(mq)
-    used = _pairs(mq, with_self) & (own > 0)
-    if not used.any(axis=1).all():
-        raise SettingsError(
-            "relative DQ divides by MQ(E -> E), and too few data sets are answered above 0 by the "
-            "model tuned on them; choose dq kind 'mean'"
-        )
-    ratio = mq / np.where(own > 0, own, 1.0)
-    return np.array([mean(row[use]) for row, use in zip(ratio, used, strict=True)])
-
-
-DQ_KINDS: Mapping[str, Callable[[Floats, bool], Floats]] = MappingProxyType(
-    {"mean": _dq_mean, "relative": _dq_relative}
+DQ_KINDS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
+    {"mean": lambda mq: mq, "relative": _relative}
 )
-"""The definitions of DQ by name."""
+"""The definitions of DQ by name: what a data set's DQ is the mean of."""
 
 
 def dq(mq: Floats, kind: str = "mean", with_self: bool = False) -> Floats:
@@ -117,12 +101,37 @@ def dq(mq: Floats, kind: str = "mean", with_self: bool = False) -> Floats:
     Raises SettingsError for an unknown kind, for fewer than two data sets (unless ``with_self``)
     and for a relative DQ without a yardstick; ValueError if ``mq`` is not square or incomplete.
     """
+    terms = dq_terms(_complete(mq, "the MQ matrix"), kind, with_self)
+    if np.isnan(terms).all(axis=-1).any():
+        raise SettingsError(
+            "relative DQ divides by MQ(E -> E), and too few data sets are answered above 0 by the "
+            "model tuned on them; choose dq kind 'mean'"
+        )
+    return means(terms)
+
+
+def dq_terms(mq: Floats, kind: str = "mean", with_self: bool = False) -> Floats:
+    """What each data set's DQ is the mean of, E by E: each term hangs on the samples of E alone.
+
+    Arguments and errors as `dq`, but ``mq`` is float64[…, N, N] and may have gaps. Returns as much,
+    NaN where a pair does not count, has no yardstick or no MQ.
+    """
     if kind not in DQ_KINDS:
         raise _unknown("DQ", kind, DQ_KINDS)
-    mq = _complete(mq, "the MQ matrix")
-    if mq.ndim != 2 or mq.shape[0] != mq.shape[1]:
+    if mq.ndim < 2 or mq.shape[-2] != mq.shape[-1]:
         raise ValueError(f"the MQ matrix must be square, [N, N]; found {list(mq.shape)}")
-    return DQ_KINDS[kind](mq, with_self)
+    size = mq.shape[-1]
+    if size < 2 and not with_self:
+        raise SettingsError(
+            f"DQ compares data sets on each other, so it needs at least two; found {size}"
+        )
+    return np.where(~np.eye(size, dtype=bool) | with_self, DQ_KINDS[kind](mq), np.nan)
+
+
+def means(terms: Floats) -> Floats:
+    """The `mean` of each row's terms that are not NaN, NaN where a row has none."""
+    rows = [row[~np.isnan(row)] for row in terms]
+    return np.array([mean(row) if row.size else np.nan for row in rows])
 
 
 def ranks(values: Floats) -> Ints:
@@ -144,27 +153,6 @@ def sq_cross(values: Floats, home: int | None = None) -> Floats:
     return np.asarray(np.asarray(values, dtype=np.float64)[others].sum(axis=0) / len(others))
 
 
-def sq_weighted(values: Floats, home: int | None, dq: Floats) -> Floats:
-    """SQ(s) = the mean over T != home of mq(s, T), each model weighted by its DQ.
-
-    Arguments and errors as `sq_cross`; ``dq``, float64[n_models], finite and not negative, or
-    ValueError. Where every other model's DQ is 0 they count alike.
-    """
-    others = _others(values, home)
-    weights = _complete(dq, "dq")
-    if weights.shape != (len(values),) or (weights < 0).any():
-        raise ValueError(
-            f"dq must hold one number >= 0 per model, {len(values)} of them; "
-            f"found {weights.tolist()}"
-        )
-    weights = weights[others]
-    if not weights.any():
-        weights = np.ones_like(weights)
-    # A sum of products row by row, not a matrix product: BLAS may round by the number of samples.
-    weighted = weights[:, None] * np.asarray(values, dtype=np.float64)[others]
-    return np.asarray(weighted.sum(axis=0) / weights.sum())
-
-
 def sq_best(values: Floats, home: int | None = None) -> Floats:
     """SQ(s) = the largest mq(s, T) over T != home: one model that confirms a sample is enough.
 
@@ -173,17 +161,6 @@ def sq_best(values: Floats, home: int | None = None) -> Floats:
     """
     others = _others(values, home)
     return np.asarray(np.asarray(values, dtype=np.float64)[others].max(axis=0))
-
-
-def sq_likelihood(values: Floats, base: Floats) -> Floats:
-    """SQ(s) = the mean over T of how much likelier M_T finds the response than the base does.
-
-    Arguments: ``values``, float64[n_models, n_samples], the mean log-likelihood per token of each
-    sample's responses under the models that were not tuned on its data set; ``base``,
-    float64[n_samples], the same under the untuned base. Returns float64[n_samples] in nats, of
-    either sign. Errors as `sq_cross`.
-    """
-    return sq_cross(np.asarray(values, dtype=np.float64) - _complete(base, "base"))
 
 
 def sq_grounding(own: Floats, foils: Floats) -> Floats:
@@ -198,38 +175,8 @@ def sq_grounding(own: Floats, foils: Floats) -> Floats:
     return np.asarray(_complete(own, "own") - _complete(foils, "foils").mean(axis=0))
 
 
-SQ_KINDS: Mapping[str, Callable[[Floats, int | None, Floats], Floats]] = MappingProxyType(
-    {
-        "cross": lambda values, home, dq: sq_cross(values, home),
-        "weighted": sq_weighted,
-        "best": lambda values, home, dq: sq_best(values, home),
-    }
-)
-"""The definitions of SQ by name, each taking (values, home, dq)."""
-
-
-def sq(values: Floats, home: int | None, dq: Floats, kind: str = "cross") -> Floats:
-    """The quality of each sample of one data set; ``kind`` is one of ``SQ_KINDS``.
-
-    Arguments and errors as `sq_weighted`; SettingsError, too, for an unknown kind.
-    """
-    if kind not in SQ_KINDS:
-        raise _unknown("SQ", kind, SQ_KINDS)
-    return SQ_KINDS[kind](values, home, dq)
-
-
 def _unknown(what: str, kind: str, kinds: Mapping[str, object]) -> SettingsError:
     return SettingsError(f"there is no {what} kind {kind!r}; there are {', '.join(kinds)}")
-
-
-def _pairs(mq: Floats, with_self: bool) -> NDArray[np.bool_]:
-    """bool[N, N]: the pairs that count."""
-    size = len(mq)
-    if size < 2 and not with_self:
-        raise SettingsError(
-            f"DQ compares data sets on each other, so it needs at least two; found {size}"
-        )
-    return np.asarray(~np.eye(size, dtype=bool) | with_self)
 
 
 def _others(values: Floats, home: int | None) -> list[int]:

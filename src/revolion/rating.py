@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from revolion import metrics, quality
-from revolion.bootstrap import BLOCKS, interval, resampled
+from revolion.bootstrap import BLOCKS, Sums, interval, resampled
 from revolion.errors import DataError, SettingsError
 from revolion.metrics import Scores
 from revolion.settings import MetricSettings
@@ -67,9 +67,10 @@ def rate(
     bootstrap, from ``seed``; ``grouped`` to take MQ by the pairs' groups too, for which a value and
     two names of each pair are kept; ``progress`` is told how many pairs are done. Returns a dict:
     `pairs`, `signature` and `scores`, for each metric and `mq` its `corpus` score and the `mean` of
-    the pairs' values, each with the bounds of a 95 % percentile interval; grouped also `mq_by`,
-    what the function of that name gives, and `mq_mean`, its mean. Raises DataError where there is
-    no pair, SettingsError for an unknown kind of file, and what `metrics.score` raises.
+    the pairs' values, each with the bounds of a 95 % interval, None for a single pair; grouped
+    also `mq_by`, what the function of that name gives, and `mq_mean`, its mean. Raises DataError
+    where there is no pair, SettingsError for an unknown kind of file, and what `metrics.score`
+    raises.
     """
     tally, signature = Tally(), ""
     kept: list[tuple[float, str, str]] = []
@@ -125,28 +126,30 @@ def mq_by(mq: Floats, groups: Sequence[str], samples: Sequence[str]) -> dict[str
 
 def summed_up(tally: Tally, preset: str, replicates: int, seed: int) -> dict[str, dict[str, Any]]:
     """Corpus scores and means with 95 % bootstrap intervals over the blocks of pairs."""
-    sums = np.hstack([tally.statistics, tally.values])
-    draws = np.concatenate(list(resampled(sums[: min(tally.pairs, BLOCKS)], replicates, seed)))
-    whole = sums.sum(axis=0)
-    corpora, means = _scored(np.vstack([whole, draws]), preset)
-    table = {}
+    blocks = min(tally.pairs, BLOCKS)
+    sums = np.hstack([tally.statistics, tally.values])[:blocks]
+    # Pair after pair goes to block after block, so blocks are of one size.
+    table = Sums(np.arange(blocks), sums, blocks)
+    (drawn,) = resampled([table], replicates, seed, lambda some: _scored(some, preset))
+    whole = _scored(sums.sum(axis=0, keepdims=True), preset)[0]
+    found = {}
     for column, name in enumerate(NAMES):
-        table[name] = {
-            "corpus": float(corpora[0, column]),
-            "corpus_interval": interval(corpora[1:, column]),
-            "mean": float(means[0, column]),
-            "mean_interval": interval(means[1:, column]),
-        }
-    return table
+        row: dict[str, Any] = {}
+        for at, kind in enumerate(("corpus", "mean")):
+            value = float(whole[at, column])
+            row |= {kind: value}
+            row |= {f"{kind}_interval": interval([value], [drawn[:, at, column]], [blocks])}
+        found[name] = row
+    return found
 
 
-def _scored(sums: Floats, preset: str) -> tuple[Floats, Floats]:
-    """(corpus scores, means), each float64[rows, len(NAMES)], of rows of sums."""
+def _scored(sums: Floats, preset: str) -> Floats:
+    """Corpus scores and means, float64[rows, 2, len(NAMES)], of rows of sums."""
     split = len(metrics.STATISTICS)
     named = dict(zip(metrics.STATISTICS, sums[:, :split].T, strict=True))
     corpora = metrics.corpus_from_statistics(named, preset)
     stacked = np.stack([corpora[name] for name in NAMES], axis=1)
-    return stacked, sums[:, split:] / named["segments"][:, None]
+    return np.stack([stacked, sums[:, split:] / named["segments"][:, None]], axis=1)
 
 
 def _table(ids: list[str], scores: Scores) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from revolion.answering import ANSWERS
 from revolion.arms import arms_of
 from revolion.cost import costs
 from revolion.digests import digest
+from revolion.grading import TABLES
 from revolion.hypotheses import conclusion
 from revolion.parts import OVERLAP
 from revolion.refined import FILES, image_root, write_refined
@@ -35,11 +36,13 @@ from revolion.verification import COMPARISONS, VERIFICATION, compared, curve, de
 SUMMARY = "summary.json"
 RESULTS = "results"
 REFINED = "refined"
+AUDITED = ("audit.json", "audit.parquet", "planted.parquet", "audit.md")
+"""What an audit leaves in `results/`; the first, written last, vouches for the rest."""
+
 _HEATMAP, _BARS, _REPORT = _PAGES = ("mq.png", "dq.png", "report.md")
 _CURVES = "shares.png"
 _VERIFIED = (VERIFICATION, COMPARISONS)
 _UNSEEN = ("tuned_on", "evaluated_on", "samples", "unseen", "mq", "mq_unseen")
-_TABLES = ("mq.parquet", "dq.parquet", "sq.parquet")
 _TELLING = ("images", "split", "tuning", "answering", "quality", "refine", "verify")
 
 
@@ -56,19 +59,19 @@ def publish(study: Study, store: Store, units: Sequence[Unit], parts: Parts) -> 
         return present
     with explained(folder):
         (folder / SUMMARY).unlink(missing_ok=True)  # written last: it vouches for all the rest
-        for name in (*_VERIFIED, _CURVES):
+        for name in (*_VERIFIED, _CURVES, *AUDITED):
             (folder / name).unlink(missing_ok=True)  # there may be none any more
         folder.mkdir(parents=True, exist_ok=True)
         refined.mkdir(exist_ok=True)
         grade, refine = store.folder(by_stage["grade"].key), store.folder(by_stage["refine"].key)
-        for name in _TABLES:
-            _copy(grade / name, folder / name)
-        _copy(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
-        _copy(refine / SELECTION, folder / SELECTION)
+        for name in TABLES:
+            copy_whole(grade / name, folder / name)
+        copy_whole(store.folder(by_stage["split"].key) / OVERLAP, folder / OVERLAP)
+        copy_whole(refine / SELECTION, folder / SELECTION)
         write_refined(study, pl.read_parquet(refine / SELECTION), store.root, parts, refined)
         if "verify" in by_stage:
             for name in _VERIFIED:
-                _copy(store.folder(by_stage["verify"].key) / name, folder / name)
+                copy_whole(store.folder(by_stage["verify"].key) / name, folder / name)
         sink_table(_answers(store, units), folder / ANSWERS)
     summary = _summary(study, store, units, parts) | {"stamp": stamp(study, units)}
     _write_report(folder, summary)
@@ -85,7 +88,7 @@ def _files(study: Study, root: Path) -> Iterator[Path]:
     """What `publish` leaves beside the summary."""
     arms = arms_of(study)
     verified = (*(_VERIFIED if arms else ()), *((_CURVES,) if any(a.share for a in arms) else ()))
-    results = (*_TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verified)
+    results = (*TABLES, OVERLAP, SELECTION, ANSWERS, *_PAGES, *verified)
     yield from (root / RESULTS / name for name in results)
     yield from (root / REFINED / name for name in FILES.values())
 
@@ -94,7 +97,7 @@ def publish_refined(study: Study, store: Store, refine: Unit, parts: Parts, to: 
     """Write what a refining unit selected to a folder; the number of train samples it kept."""
     with explained(to):
         to.mkdir(parents=True, exist_ok=True)
-        _copy(store.folder(refine.key) / SELECTION, to / SELECTION)
+        copy_whole(store.folder(refine.key) / SELECTION, to / SELECTION)
     write_refined(study, pl.read_parquet(to / SELECTION), store.root, parts, to)
     return _kept(to / SELECTION)
 
@@ -112,14 +115,12 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
     folder = store.root / RESULTS
     names = list(study.names)
     grid = pl.read_parquet(folder / "mq.parquet")
-    cells = {(row["tuned_on"], row["evaluated_on"]): row["mq"] for row in grid.to_dicts()}
-    dq = pl.read_parquet(folder / "dq.parquet").to_dicts()
     sq = pl.read_parquet(folder / "sq.parquet")
     return {
         "name": study.name,
         "datasets": names,
-        "mq": [[cells[tuned_on, asked] for asked in names] for tuned_on in names],
-        "dq": {row["dataset"]: {"value": row["value"], "rank": row["rank"]} for row in dq},
+        **{name: _matrix(grid, name, names) for name in ("mq", "mq_low", "mq_high")},
+        **_dq(folder),
         **_verified(study, store, units),
         "counts": _counts(study, store, units, parts),
         "overlap": pl.read_parquet(folder / OVERLAP).to_dicts(),
@@ -133,6 +134,28 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "trainable": _trainable(store, units, names[0]),
         "signature": signature(study, store, units, parts),
         "seconds": _seconds(store, units),
+    }
+
+
+def _matrix(grid: pl.DataFrame, column: str, names: Sequence[str]) -> list[list[float | None]]:
+    """A column of the table of cells: rows tuned on, columns evaluated on."""
+    cells = {
+        (tuned_on, asked): value
+        for tuned_on, asked, value in grid.select("tuned_on", "evaluated_on", column).iter_rows()
+    }
+    return [[cells[tuned_on, asked] for asked in names] for tuned_on in names]
+
+
+def _dq(folder: Path) -> dict[str, Any]:
+    """What is known of DQ: intervals, probabilities of places, differences, parts, variants."""
+    rows = pl.read_parquet(folder / "dq.parquet").to_dicts()
+    places = pl.read_parquet(folder / "dq_ranks.parquet")
+    places = places.group_by("dataset", maintain_order=True).agg("probability")
+    tables = ("dq_differences", "dq_buckets", "dq_choices")
+    return {
+        "dq": {row.pop("dataset"): row for row in rows},
+        "dq_ranks": dict(places.iter_rows()),
+        **{name: pl.read_parquet(folder / f"{name}.parquet").to_dicts() for name in tables},
     }
 
 
@@ -279,7 +302,8 @@ def _write_report(folder: Path, summary: Mapping[str, Any]) -> None:
     write_atomically(folder / _HEATMAP, mq_heatmap(names, np.array(mq)))
     values = np.array([dq[name]["value"] for name in names])
     ranks = [dq[name]["rank"] for name in names]
-    write_atomically(folder / _BARS, dq_bars(names, values, ranks))
+    bounds = np.array([[dq[name][side] for name in names] for side in ("low", "high")], dtype=float)
+    write_atomically(folder / _BARS, dq_bars(names, values, ranks, bounds=bounds))
     if summary["curve"]:
         write_atomically(folder / _CURVES, share_curves(summary["curve"]))
     write_atomically(folder / _REPORT, markdown(summary).encode())
@@ -290,7 +314,8 @@ def _kept(selection: Path) -> int:
     return rows.height
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that it is there whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as whole, opened_atomically(target) as copy:
         shutil.copyfileobj(whole, copy)

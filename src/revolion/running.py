@@ -25,6 +25,4 @@ def run(
     lie in ``folder/results``. Raises RevolionError: SettingsError, DataError, ImageError,
     ModelError, StoreError, BackendError, or InterruptedRun after Ctrl-C.
     """
-    beside = Path(study).parent if isinstance(study, str | Path) else Path.cwd()
-    loaded = study.resolved(Path.cwd()) if isinstance(study, Study) else studyfile.load(study)
-    return pipeline.run(loaded, Path(folder or beside / "run").absolute(), watch)
+    return pipeline.run(*studyfile.located(study, folder), watch)

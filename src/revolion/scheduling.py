@@ -35,6 +35,9 @@ STAGES = {
     "grade": "revolion.grading:grade",
     "refine": "revolion.refining:refine",
     "verify": "revolion.verification:verify",
+    "plant": "revolion.planting:plant",
+    "recall": "revolion.planting:recall",
+    "audit": "revolion.judging:judge",
 }
 """Stage -> the function that does one unit of it; it loads on demand."""
 

@@ -28,8 +28,8 @@ Budget = Literal["steps", "epochs"]
 
 SQ_OF: Mapping[Measure, tuple[str, ...]] = MappingProxyType(
     {
-        "answers": ("cross", "weighted", "best"),
-        "likelihood": ("likelihood", "logprob"),
+        "answers": ("cross", "best"),
+        "likelihood": ("logprob",),
         "grounding": ("grounding",),
         "crossfit": ("crossfit", "home"),
     }

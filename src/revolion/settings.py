@@ -132,9 +132,7 @@ class QualitySettings(Section):
     with_self: bool = Field(False, description="DQ counts a data set's own evaluation part too")
     sq: Literal[
         "cross",
-        "weighted",
         "best",
-        "likelihood",
         "logprob",
         "grounding",
         "crossfit",

@@ -29,6 +29,19 @@ def load(source: Path | str | Mapping[str, Any]) -> Study:
     return parse(_read_yaml(path), str(path)).resolved(path.parent.resolve())
 
 
+def located(
+    source: Study | Path | str | Mapping[str, Any], folder: Path | str | None
+) -> tuple[Study, Path]:
+    """A study, given in any form that the public functions take, and its run folder.
+
+    Without a ``folder`` that is `run` beside the study file, or in the working folder. Raises
+    SettingsError.
+    """
+    beside = Path(source).parent if isinstance(source, str | Path) else Path.cwd()
+    study = source.resolved(Path.cwd()) if isinstance(source, Study) else load(source)
+    return study, Path(folder or beside / "run").absolute()
+
+
 def parse(values: Any, where: str) -> Study:
     """A study from plain values; ``where`` opens the messages. Raises SettingsError."""
     if not isinstance(values, Mapping):

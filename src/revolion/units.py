@@ -16,9 +16,12 @@ VERSIONS = {
     "answer": 3,
     "score": 2,
     "weigh": 3,
-    "grade": 6,
+    "grade": 8,
     "refine": 2,
     "verify": 3,
+    "plant": 1,
+    "recall": 1,
+    "audit": 1,
 }
 """The version of each stage's code; raising one renews its units and what follows from them."""
 
@@ -28,8 +31,12 @@ SIDES = ("train", "evaluation")
 ASKED = "asked"
 """The part of `train` whose samples the models are asked, where that is not all of it."""
 
+PLANTED, CHANGED = "planted", "planted-changed"
+"""Of each data set the spoilt copies of train samples, and those of them that ask a model something
+that the originals did not."""
+
 STAGES = tuple(VERSIONS)
-"""The stages in the order in which a study goes through them."""
+"""The stages in the order in which a study and then its audit go through them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class Unit:
 class Part:
     """One side of one data set, or a part of its train side, as it lies in the store.
 
+    Spoilt copies count as a part of the train side, whose images they show.
+
     ``path`` is its Parquet file below the store's root, ``content`` the digest of all that a model
     is shown of it (images, texts to the letter), ``samples`` and ``turns`` its size, ``characters``
     those of all its texts together; ``images`` is the folder that its image paths are below, given
@@ -97,11 +106,12 @@ class Part:
     @property
     def title(self) -> str:
         """What tables call it, be it whole or not."""
-        return f"{self.dataset}-{self.whole}"
+        return f"{self.dataset}-{PLANTED if self.side.startswith(PLANTED) else self.whole}"
 
 
 Parts = Mapping[tuple[str, str], Part]
-"""(data set, side) -> part, where side is one of `SIDES`, `ASKED`, or a `fold_of` train or that."""
+"""(data set, side) -> part, where side is one of `SIDES`, `ASKED`, `PLANTED`, `CHANGED`, or a
+`fold_of` any of them but the evaluation side."""
 
 
 def fold_of(side: str, number: int) -> str:

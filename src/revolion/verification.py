@@ -16,8 +16,8 @@ import polars as pl
 
 from revolion import crossed, power, quality
 from revolion.arms import Arm, arms_of
+from revolion.cells import common
 from revolion.crossed import Answered
-from revolion.grading import common
 from revolion.hypotheses import Hypothesis, holm, hypotheses, verdict
 from revolion.jobs import Job
 from revolion.scoring import SCORES
@@ -172,12 +172,10 @@ def comparisons(
         ]
         found = crossed.difference(sides[0], sides[1], groups)
         rows.append(_compared(one, found, budget) | sizes)
-    for family in {row["family"] for row in rows}:
-        same = [row for row in rows if row["family"] == family]
-        for row, p in zip(same, holm([row["p"] for row in same]), strict=True):
-            row["p_holm"] = p
-            null = 0.0 if row["margin"] is None else -row["margin"]
-            row["verdict"] = verdict(row["difference"], null, p)
+    for family in {one.family for one in asked}:
+        same = [(row, one) for row, one in zip(rows, asked, strict=True) if one.family == family]
+        for (row, one), p in zip(same, holm([row["p"] for row, _ in same]), strict=True):
+            row["p_holm"], row["verdict"] = p, verdict(row["difference"], one.null, p)
     return pl.DataFrame(rows, schema=_COMPARISONS)
 
 

@@ -1,7 +1,7 @@
 """One weighing unit: how likely a model finds the reference responses of one part of a data set.
 
-No word is decoded: one forward pass a sample, whatever its turns. The base's own likelihoods are
-what the tuned models' are compared with, and what it finds with the images of other samples.
+No word is decoded: one forward pass a sample, whatever its turns. The base is asked with the
+samples' own images and with those of others.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revolion.cli.console import AsJson, app, example, print_json, say, show
+from revolion.cli.console import AsJson, app, example, print_json, say, show, write_line
 from revolion.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -120,6 +120,51 @@ def refine(
     # Read once more with the new values, so that they are checked like all others.
     kept = refine_again(parse(values, str(study)), folder, to)
     say(f"kept {kept} samples; wrote {to}/train.json, evaluation.json and selection.parquet")
+
+
+@app.command(
+    epilog=example("revolion audit study.yaml", "revolion audit study.yaml --defects swapped")
+)
+def audit(
+    study: StudyFile,
+    run: RunFolder = None,
+    samples: Annotated[int, typer.Option(min=1, help="planted of each data set and defect")] = 40,
+    defects: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="swapped | similar | wrong_image | truncated | shuffled | generic | hallucinated"
+            " | language | boilerplate; give it again for several; default: all"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="of what is planted where; default: the study's")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="worker processes")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether SQ means anything on your data: plant defects, see which SQ finds.
+
+    Known defects go into copies of train samples, which the tuned models of a finished study answer
+    or weigh. Nothing is tuned; it goes on from wherever it was stopped.
+    """
+    from revolion.auditing import audit as audit_study
+    from revolion.report.audit import tables
+    from revolion.report.progress import bars
+    from revolion.report.terminal import pieces
+
+    loaded, folder = read_study(study, run, workers)
+    with bars() as watch:
+        found = audit_study(
+            loaded, folder, samples=samples, defects=defects, seed=seed, watch=watch
+        )
+    if as_json:
+        print_json(found)
+        return
+    for rows in tables(found):
+        show(pieces(rows))
+    for sentence in found["verdicts"]:
+        write_line(sentence)
+    say(f"all numbers: {folder}/results/audit.md, audit.parquet, planted.parquet, audit.json")
 
 
 @app.command(epilog=example("revolion export study.yaml exported --to llamafactory --copy-images"))

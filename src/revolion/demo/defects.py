@@ -1,4 +1,4 @@
-"""Planted defects: known faults in known samples, so that scores can be measured against truth.
+"""Planted defects of the demo: known faults in known samples, so that scores can be measured.
 
 Only samples on the train side are touched, so the evaluation parts stay clean references.
 """
@@ -6,9 +6,9 @@ Only samples on the train side are touched, so the evaluation parts stay clean r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from random import Random
 
-from revolion.digests import seed_of, uniform
+from revolion.defects import Responses
+from revolion.digests import uniform
 from revolion.errors import SettingsError
 
 DEFECTS = ("swapped", "truncated", "shuffled", "wrong_image")
@@ -19,9 +19,6 @@ DEFECTS = ("swapped", "truncated", "shuffled", "wrong_image")
 - ``shuffled``: each response's words stand in random order;
 - ``wrong_image``: another scene's image, the text unchanged.
 """
-
-Responses = tuple[str, ...]
-"""The responses of one sample, one a turn."""
 
 
 def choose(
@@ -73,17 +70,6 @@ def swap(
     return swapped
 
 
-def truncate(responses: Responses) -> Responses:
-    """Each response's first half of words, at least one."""
-    return tuple(" ".join(_first_half(text.split())) for text in responses)
-
-
-def shuffle(responses: Responses, *names: object) -> Responses:
-    """Each response's words in another order, drawn from a seed of the names."""
-    rng = Random(seed_of("shuffle", *names))
-    return tuple(_in_other_order(text.split(), rng) for text in responses)
-
-
 def _first_different(
     name: str,
     others: Sequence[str],
@@ -98,14 +84,3 @@ def _first_different(
         ),
         None,
     )
-
-
-def _first_half(words: list[str]) -> list[str]:
-    return words[: max(1, len(words) // 2)]
-
-
-def _in_other_order(words: list[str], rng: Random) -> str:
-    mixed = words
-    while mixed == words and len(set(words)) > 1:
-        mixed = rng.sample(words, len(words))
-    return " ".join(mixed)

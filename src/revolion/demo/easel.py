@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from revolion.demo import defects
+from revolion import defects
 from revolion.demo.abilities import ABILITIES, Told
+from revolion.demo.defects import choose, swap
 from revolion.demo.drawing import draw_scene
 from revolion.digests import seed_of
 from revolion.samples import Turn
@@ -68,13 +69,11 @@ class Easel:
     def spoil(self, samples: Sequence[Drawn], noise: float, kinds: Sequence[str]) -> list[Drawn]:
         """The samples in the same order, a share of those on the train side with a defect.
 
-        Raises SettingsError as `defects.choose` does.
+        Raises SettingsError as `choose` does.
         """
         train = {one.source_id: one for one in samples if self.for_training(one.png)}
-        chosen = defects.choose(
-            list(train), share=noise, kinds=kinds, dataset=self.name, seed=self.seed
-        )
-        swapped = defects.swap(
+        chosen = choose(list(train), share=noise, kinds=kinds, dataset=self.name, seed=self.seed)
+        swapped = swap(
             {key: one.responses for key, one in train.items()},
             {key: (one.kind, one.asked) for key, one in train.items()},
             [key for key, kind in chosen.items() if kind == "swapped"],

@@ -10,11 +10,14 @@ from revolion.report.arms import comparison_rows, share_rows, verification_rows
 from revolion.report.rows import (
     Rows,
     agreement_rows,
+    bucket_rows,
+    choice_rows,
     cost_rows,
     count_rows,
     dq_rows,
     mq_rows,
     overlap_rows,
+    place_rows,
     sampling_rows,
     second_rows,
     signature_lines,
@@ -33,8 +36,10 @@ def markdown(
     """The page of a study.
 
     Arguments: ``summary``, with the keys ``datasets`` [names], ``mq`` [rows: tuned on, columns:
-    evaluated on], ``dq`` {name: {value, rank}}, ``signature`` (a text or a mapping), ``seconds``
-    {stage: s} and, if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed, ...}},
+    evaluated on], ``mq_low`` and ``mq_high`` alike, ``dq`` {name: {value, low, high, order, rank,
+    best}}, ``dq_ranks`` {name: [probability of each place]}, ``dq_buckets`` [{by, bucket, …}],
+    ``dq_choices`` [{choice, …}], ``signature`` (a text or a mapping), ``seconds`` {stage: s} and,
+    if known, ``name``, ``verification`` {arm: {mean, per_dataset, per_seed, ...}},
     ``curve`` [{budget, kind, share, mean}], ``comparisons`` [rows of `comparisons.parquet`],
     ``conclusion``, ``detectable`` as `power.expected` gives it,
     ``counts`` {name: {train, evaluation, rejects}}, ``overlap`` [{first, second, ...}],
@@ -53,6 +58,9 @@ def markdown(
         if (rows := make(summary)) is not None
     ]
     others = (
+        place_rows,
+        bucket_rows,
+        choice_rows,
         agreement_rows,
         cost_rows,
         sampling_rows,
@@ -76,7 +84,7 @@ def escape(text: str) -> str:
 
 
 def section(rows: Rows, picture: str = "") -> str:
-    """A table under its title, with what is to be said of it and its picture."""
+    """A table under its title, with its note and a picture."""
     parts = [f"## {rows.title}", escape(rows.note), _table(rows), picture]
     return "\n\n".join(part for part in parts if part)
 

@@ -86,8 +86,7 @@ def scored(found: Mapping[str, Any]) -> list[Table | Text]:
     for name, row in found["scores"].items():
         cells = [name]
         for kind in ("corpus", "mean"):
-            low, high = row[f"{kind}_interval"]
-            cells += [f"{row[kind]:.4f}", f"{low:.4f} to {high:.4f}"]
+            cells += _with_interval(row[kind], row[f"{kind}_interval"])
         table.add_row(*cells)
     tables = [table, *([_by_group(found)] if "mq_by" in found else [])]
     return [*tables, Text(found["signature"], style="dim")]
@@ -134,9 +133,8 @@ def bench_compared(found: Mapping[str, Any]) -> list[Table | Text]:
     for name, row in (*found["datasets"].items(), ("mean", found["overall"])):
         cells = [number(row["samples"]), number(row["left_out"])]
         if row["samples"]:
-            low, high = row["interval"]
             cells += [f"{row[side]:.4f}" for side in ("first", "second")]
-            cells += [f"{row['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}"]
+            cells += _with_interval(row["difference"], row["interval"], "+.4f")
         table.add_row(escape(name), *cells)
     note = "Samples that either has not answered in full are left out."
     return [table, Text(note)] if found["overall"]["left_out"] else [table]
@@ -154,10 +152,13 @@ def stages(found: Mapping[str, Mapping[str, int]]) -> Table:
     return table
 
 
-def _with_interval(value: float | None, bounds: list[float] | None) -> tuple[str, str]:
-    if value is None or bounds is None:
+def _with_interval(
+    value: float | None, bounds: list[float] | None, form: str = ".4f"
+) -> tuple[str, str]:
+    if value is None:
         return "none", ""
-    return f"{value:.4f}", f"{bounds[0]:.4f} to {bounds[1]:.4f}"
+    shown = "unknown" if bounds is None else f"{bounds[0]:{form}} to {bounds[1]:{form}}"
+    return f"{value:{form}}", shown
 
 
 def _effort(found: Mapping[str, Any]) -> dict[str, object]:

@@ -87,26 +87,39 @@ def _label_grid(axes: Axes, labels: list[str]) -> None:
 
 
 def dq_bars(
-    names: Sequence[str], values: ArrayLike, ranks: Sequence[int] | None = None, label: str = "DQ"
+    names: Sequence[str],
+    values: ArrayLike,
+    ranks: Sequence[int] | None = None,
+    label: str = "DQ",
+    *,
+    bounds: ArrayLike | None = None,
 ) -> bytes:
     """The data sets' DQ as bars, best on top, a PNG.
 
     Arguments: ``names``, the N data sets; ``values``, float64[N], at least 0; ``ranks``, int[N],
-    printed where given; ``label``, what the values are. Raises ValueError if the lengths differ.
+    printed where given; ``label``, what the values are; ``bounds``, float64[2, N], low and high
+    ends of intervals, NaN where unknown. Raises ValueError if the lengths differ.
     """
     bars = np.asarray(values, dtype=np.float64)
     size = len(names)
+    ends = np.tile(bars, (2, 1)) if bounds is None else np.asarray(bounds, dtype=np.float64)
+    ends = np.where(np.isnan(ends), bars, ends)
     if bars.shape != (size,) or not size or (ranks is not None and len(ranks) != size):
         raise ValueError(f"{size} names need as many values and ranks; found {list(bars.shape)}")
     order = np.argsort(-bars, kind="stable")
     figure = Figure(figsize=(5.5, 0.34 * size))
     axes = figure.add_axes((0, 0, 1, 1))
     drawn = axes.barh(range(size), bars[order], height=0.72, color=_BAR)
+    if bounds is not None:
+        reach = np.abs(ends - bars)[:, order]
+        drawn.errorbar = axes.errorbar(  # the labels then stand beyond it
+            bars[order], range(size), xerr=reach, fmt="none", ecolor=_INK, capsize=2.5, lw=1
+        )
     notes = [f"{bars[place]:.3f}" + (f"  #{ranks[place]}" if ranks else "") for place in order]
     axes.bar_label(drawn, notes, padding=4, fontsize=9, color=_INK)
     axes.set_yticks(range(size), [_label(names[place]) for place in order], parse_math=False)
     axes.set_ylim(size - 0.4, -0.6)
-    axes.set_xlim(0.0, max(float(bars.max()), 1e-6) * 1.18)
+    axes.set_xlim(0.0, max(float(ends.max()), 1e-6) * 1.18)
     axes.set_xlabel(label)
     axes.set_title("Dataset Quality (DQ)", loc="left", color=_INK)
     axes.tick_params(axis="y", length=0)

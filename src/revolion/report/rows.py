@@ -35,16 +35,86 @@ def mq_rows(summary: Summary) -> Rows:
         for number, (name, row) in enumerate(zip(names, summary["mq"], strict=True), 1)
     )
     note = "Rows: tuned on; columns: evaluated on. The answers' mean caption metric."
+    halves = [
+        (high - low) / 2
+        for lows, highs in zip(summary["mq_low"], summary["mq_high"], strict=True)
+        for low, high in zip(lows, highs, strict=True)
+        if low is not None
+    ]
+    if halves:
+        note += f" 95 % intervals are from ±{min(halves):.3f} to ±{max(halves):.3f}."
     header = ("tuned on", *(str(number) for number in range(1, len(names) + 1)))
     return Rows("Meta Quality (MQ)", header, body, note)
 
 
 def dq_rows(summary: Summary) -> Rows:
     """The data sets by rank."""
-    ranked = sorted(summary["dq"].items(), key=lambda item: (item[1]["rank"], item[0]))
-    body = tuple((name, f"{dq['value']:.4f}", str(dq["rank"])) for name, dq in ranked)
-    note = "How good a data set is to tune on, seen from all other data sets."
-    return Rows("Dataset Quality (DQ)", ("data set", "DQ", "rank"), body, note)
+    ranked = sorted(summary["dq"].items(), key=lambda item: (-item[1]["value"], item[0]))
+    body = tuple(
+        (
+            name,
+            f"{dq['value']:.4f}",
+            _interval(dq, 4),
+            str(dq["order"]),
+            str(dq["rank"]),
+            "" if dq["best"] is None else f"{dq['best']:.2f}",
+        )
+        for name, dq in ranked
+    )
+    note = (
+        "How good a data set is to tune on, seen from all other data sets. Rank: 1 and how many are"
+        " better by a difference whose 95 % interval leaves out 0; best: the probability of the"
+        " first place. What tuning anew would change is not in the intervals."
+    )
+    header = ("data set", "DQ", "95 %", "order", "rank", "best")
+    return Rows("Dataset Quality (DQ)", header, body, note)
+
+
+def place_rows(summary: Summary) -> Rows:
+    """The probability of each place in the order by DQ."""
+    ranked = sorted(summary["dq"].items(), key=lambda item: (-item[1]["value"], item[0]))
+    body = tuple(
+        (name, *("" if p is None else f"{p:.2f}" for p in summary["dq_ranks"][name]))
+        for name, _ in ranked
+    )
+    header = ("data set", *(str(place) for place in range(1, len(ranked) + 1)))
+    return Rows("Probability of each place by DQ", header, body)
+
+
+def bucket_rows(summary: Summary) -> Rows:
+    """DQ by length of the response and by form of the question, a bucket a row."""
+    names = summary["datasets"]
+    cells: dict[str, dict[str, str]] = {}
+    for row in summary["dq_buckets"]:
+        shown = " ".join((f"{row['value']:.3f}", f"({_interval(row, 3)})"))
+        cells.setdefault(f"{row['by']}: {row['bucket']}", {})[row["dataset"]] = shown
+    body = tuple(
+        (bucket, *(found.get(name, "") for name in names)) for bucket, found in cells.items()
+    )
+    note = (
+        "By terciles of the reference's length in tokens, and by what the first question asks for;"
+        " 95 % intervals in brackets."
+    )
+    return Rows("DQ by kind of sample", ("samples", *names), body, note)
+
+
+def choice_rows(summary: Summary) -> Rows:
+    """How far the order by DQ hangs on the choice of metrics."""
+    body = tuple(
+        (row["choice"], *("" if row[kind] is None else f"{row[kind]:.3f}" for kind in _RANKED))
+        for row in summary["dq_choices"]
+    )
+    note = "Rank correlation with DQ as it is, had MQ been made of other metrics."
+    return Rows("DQ by other metrics", ("metrics", "Spearman", "Kendall"), body, note)
+
+
+_RANKED = ("spearman", "kendall")
+
+
+def _interval(row: Mapping[str, Any], digits: int) -> str:
+    if row["low"] is None:
+        return "unknown"
+    return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
 
 
 def count_rows(summary: Summary) -> Rows | None:

@@ -69,7 +69,7 @@ def number(value: object) -> str:
 
 
 def pieces(rows: Rows) -> Iterator[RenderableType]:
-    """A table under its title, in several of some columns each where it is wide."""
+    """A table under its title, in several of some columns each if it has many, and its note."""
     yield Text(rows.title, style="bold")
     for start in range(1, len(rows.header), _COLUMNS):
         yield _table(rows, slice(start, start + _COLUMNS))

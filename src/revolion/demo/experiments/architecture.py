@@ -18,8 +18,8 @@ from revolion import pipeline
 from revolion.agreement import agreements
 from revolion.aligning import ALIGNMENT
 from revolion.demo.experiments.bridging import Captions, bridge
+from revolion.demo.experiments.concordance import chance, spearman
 from revolion.demo.experiments.frame import RUN, Finding, Given, drawn
-from revolion.demo.experiments.ranking import chance, spearman
 from revolion.demo.study import write
 from revolion.hypotheses import LEVEL, holm
 from revolion.report.rows import Rows

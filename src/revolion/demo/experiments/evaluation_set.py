@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from revolion import pipeline
+from revolion import pipeline, quality
 from revolion.arms import arms_of
 from revolion.crossed import Answered
+from revolion.demo.experiments.concordance import chance, kendall, spearman
 from revolion.demo.experiments.frame import RUN, Finding, Given, drawn, models_of
-from revolion.demo.experiments.ranking import chance, kendall, places, spearman
 from revolion.demo.study import SETTINGS
 from revolion.demo.world import SAMPLES
 from revolion.hypotheses import LEVEL
@@ -86,7 +86,7 @@ def compared(
     Arguments: ``whole`` and ``small`` mean MQ by model, ``by_chance`` as `drawn_by_chance`.
     """
     sides = [*whole.values()], [*small.values()]
-    ranked = places(sides[0]), places(sides[1])
+    ranked = [quality.ranks(np.array(side)) for side in sides]
     order = sorted(range(len(whole)), key=lambda at: ranked[0][at])
     models = list(whole)
     body = tuple(

@@ -1,0 +1,96 @@
+"""How well a score tells spoilt samples from untouched ones. Pure arithmetic.
+
+A spoilt sample should have a low score. Four numbers say whether it has: AUROC, the chance that it
+has a lower one than an untouched sample, ties counting half; average precision of the list that
+begins with the lowest, ties being one step of it; the share of spoilt samples that a selection by
+the score would still keep; and the share whose score is lower than before they were spoilt. They
+are functions of how many spoilt samples have which score, and how many untouched ones lie between;
+so a replicate of a bootstrap is a product of matrices (`bootstrap`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from revolion.bootstrap import Sums, interval, summed
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MEASURES = ("auroc", "precision", "held", "below")
+"""The numbers, in the order of columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of some samples: float64[n], and the block that each is drawn with: int64[n]."""
+
+    scores: Floats
+    blocks: Ints
+
+
+def sums(spoilt: Scored, shares: Floats, untouched: Scored) -> Sums:
+    """What each block adds to the counts that `measured` wants, 3 k + 3 of them.
+
+    Arguments: ``shares`` float64[n_spoilt, 2], whether a selection would keep a sample, and whether
+    its score is lower than before, each 0 to 1. With k different scores of spoilt samples,
+    ascending: k columns count the spoilt ones, 2 k + 1 the untouched ones below the first, at the
+    first, between it and the second and so on, and two sum up the shares. As many groups count as
+    the spoilt samples are of, for they are the fewer.
+    """
+    steps = np.unique(spoilt.scores)
+    both = np.concatenate([spoilt.blocks, untouched.blocks])
+    blocks, place = np.unique(both, return_inverse=True)
+    own, other = np.split(place, [len(spoilt.blocks)])
+    counts = np.zeros((len(blocks), 3 * len(steps) + 3))
+    np.add.at(counts, (own, np.searchsorted(steps, spoilt.scores)), 1)
+    below = np.searchsorted(steps, untouched.scores, "left")
+    upto = np.searchsorted(steps, untouched.scores, "right")
+    np.add.at(counts, (other, len(steps) + below + upto), 1)
+    np.add.at(counts[:, -2:], own, shares)
+    return Sums(blocks, counts, summed(spoilt.blocks, shares).groups)
+
+
+def measured(counts: Floats) -> Floats:
+    """`MEASURES` of sums over blocks: float64[n, 4], each in [0, 1].
+
+    Arguments: ``counts`` float64[n, 3 k + 3] as `sums` lays them out. NaN where there are no spoilt
+    samples, or for the first two no untouched ones.
+    """
+    size = counts.shape[1] // 3 - 1
+    spoilt, untouched = counts[:, :size], counts[:, size:-2]
+    upto = np.cumsum(untouched, axis=1)
+    of, at = spoilt.sum(axis=1), untouched[:, 1::2]
+    against = upto[:, -1]
+    higher = against[:, None] - upto[:, 1::2] + 0.5 * at
+    found = np.cumsum(spoilt, axis=1)
+    # A step that holds nobody, spoilt or not, counts for nothing: any divisor will do.
+    precision = found / np.maximum(found + upto[:, 1::2], 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auroc = (spoilt * higher).sum(axis=1) / (of * against)
+        average = (spoilt * precision).sum(axis=1) / np.where(against > 0, of, np.nan)
+        shares = counts[:, -2:] / of[:, None]
+    return np.column_stack([auroc, average, shares])
+
+
+def bounds(
+    estimates: Sequence[Floats], replicates: Sequence[Floats], groups: Sequence[float]
+) -> list[list[float] | None]:
+    """The 95 % interval of the mean over data sets of each of `MEASURES`.
+
+    Arguments: of each data set float64[4], float64[n, 4] and the effective number of groups. None
+    where one has a single group.
+    """
+    share = 1 / len(estimates)
+    return [
+        interval(
+            [float(one[at]) * share for one in estimates],
+            [some[:, at] * share for some in replicates],
+            groups,
+        )
+        for at in range(len(MEASURES))
+    ]

@@ -1,0 +1,103 @@
+"""How well a score tells spoilt samples: pair by pair, by hand, and as scikit-learn has it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revolion.detection import MEASURES, Scored, bounds, measured, sums
+
+Floats = npt.NDArray[np.float64]
+
+SCIKIT_LEARN = (0.633888888888889, 0.3888873739670605)
+
+few = st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5000001, 1.0, -3.0]), min_size=1, max_size=12)
+
+
+def scored(values: list[float], blocks: int) -> Scored:
+    return Scored(np.array(values), np.arange(len(values)) % blocks)
+
+
+def by_weights(spoilt: list[float], untouched: list[float], weights: Floats) -> tuple[float, float]:
+    """AUROC over all pairs, and average precision step by step down the list."""
+    own, other = weights[: len(spoilt)], weights[len(spoilt) :]
+    pairs = [
+        (w * v, 1.0 if s < u else 0.5 if s == u else 0.0)
+        for s, w in zip(spoilt, own, strict=True)
+        for u, v in zip(untouched, other, strict=True)
+    ]
+    auroc = sum(weight * won for weight, won in pairs) / sum(weight for weight, _ in pairs)
+    average, recall = 0.0, 0.0
+    for step in sorted({*spoilt, *untouched}):
+        hits = sum(w for s, w in zip(spoilt, own, strict=True) if s <= step)
+        errors = sum(v for u, v in zip(untouched, other, strict=True) if u <= step)
+        if hits:
+            average += (hits / own.sum() - recall) * hits / (hits + errors)
+        recall = hits / own.sum()
+    return float(auroc), float(average)
+
+
+def test_the_values_are_those_of_scikit_learn() -> None:
+    """roc_auc_score and average_precision_score of version 1.9.1, of the negative scores."""
+    rng = np.random.default_rng(7)
+    spoilt, untouched = rng.integers(0, 20, 15) / 20, rng.integers(4, 24, 60) / 20
+    one, other = Scored(spoilt, np.zeros(15, int)), Scored(untouched, np.zeros(60, int))
+    (found,) = measured(sums(one, np.zeros((15, 2)), other).values)
+    assert found[:2] == pytest.approx(SCIKIT_LEARN, abs=1e-12)
+
+
+@given(few, few)
+def test_auroc_and_precision_are_those_of_all_pairs_and_steps(
+    spoilt: list[float], untouched: list[float]
+) -> None:
+    shares = np.zeros((len(spoilt), 2))
+    counts = sums(scored(spoilt, 3), shares, scored(untouched, 3))
+    (found,) = measured(counts.values.sum(axis=0, keepdims=True))
+    wanted = by_weights(spoilt, untouched, np.ones(len(spoilt) + len(untouched)))
+    np.testing.assert_allclose(found[:2], wanted, atol=1e-12)
+
+
+@given(few, few, st.integers(0, 99))
+def test_a_replicate_weighs_samples_as_their_blocks(
+    spoilt: list[float], untouched: list[float], seed: int
+) -> None:
+    one, other = scored(spoilt, 4), scored(untouched, 4)
+    draws = np.random.default_rng(seed).integers(0, 3, (5, 4)).astype(np.float64)
+    table = sums(one, np.zeros((len(spoilt), 2)), other)
+    found = measured(draws[:, table.blocks] @ table.values)
+    for row, draw in zip(found, draws, strict=True):
+        weights = np.concatenate([draw[one.blocks], draw[other.blocks]])
+        if weights[: len(spoilt)].any() and weights[len(spoilt) :].any():
+            np.testing.assert_allclose(row[:2], by_weights(spoilt, untouched, weights), atol=1e-12)
+        elif not weights[: len(spoilt)].any():
+            assert np.isnan(row).all()
+        else:
+            assert np.isnan(row[:2]).all()
+            assert np.isfinite(row[2:]).all()
+
+
+def test_values_by_hand() -> None:
+    """Spoilt 1, 3; untouched 2, 3, 4: of 6 pairs 3 + 1.5 in order; precision 1 and 2 of 4."""
+    shares = np.array([[0.0, 1.0], [1.0, 0.5]])
+    counts = sums(scored([1.0, 3.0], 1), shares, scored([2.0, 3.0, 4.0], 1))
+    found = dict(zip(MEASURES, measured(counts.values)[0].tolist(), strict=True))
+    wanted = {"auroc": 4.5 / 6, "precision": (1 + 2 / 4) / 2, "held": 0.5, "below": 0.75}
+    assert found == pytest.approx(wanted)
+
+
+def test_an_interval_is_around_the_mean_of_the_data_sets_and_wants_two_groups() -> None:
+    rows = np.random.default_rng(0).normal(0.6, 0.02, (1000, 4))
+    points = [np.full(4, 0.6), np.full(4, 0.8)]
+    for found in bounds(points, [rows, rows + 0.2], [50.0, 50.0]):
+        assert found is not None
+        assert sum(found) / 2 == pytest.approx(0.7)
+        assert found[1] - found[0] == pytest.approx(4 * 0.02, rel=0.1)
+    assert bounds(points[:1], [rows], [1.0]) == [None] * 4
+
+
+def test_groups_are_counted_by_spoilt_samples() -> None:
+    one, other = Scored(np.arange(4.0), np.array([7, 7, 7, 9])), scored([1.0] * 30, 30)
+    assert sums(one, np.zeros((4, 2)), other).groups == pytest.approx(16 / 10)
