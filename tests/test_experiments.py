@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -176,7 +177,14 @@ def test_a_refined_set_that_ranks_as_all_do_is_told_from_one_that_does_not() -> 
     _, values = evaluation_set.compared(whole, turned, by_chance)
     said = evaluation_set.sentence(values)
     assert "are not shown to agree: Spearman -1.000" in said
-    assert "less than most sets" in said
+    assert said.endswith("so the choice does worse than chance.")
+
+
+def test_models_that_are_all_alike_are_not_ranked() -> None:
+    alike = dict.fromkeys(("a", "b", "c"), 0.5)
+    _, values = evaluation_set.compared(alike, alike, [])
+    assert values["spearman"] is values["kendall"] is None
+    assert "Nothing can be said" in evaluation_set.sentence(values)
 
 
 def test_means_are_over_the_chosen_samples_of_each_data_set() -> None:
@@ -344,6 +352,12 @@ def test_the_architectures_study_runs_on_a_bridge(two_sets: Any, tmp_path: Path)
 
 
 # The command
+
+
+def test_the_page_of_the_docs_has_every_experiment() -> None:
+    page = (Path(__file__).parent.parent / "docs/experiments.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+\?) \|$", page, re.MULTILINE)
+    assert dict(rows) == dict(EXPERIMENTS)
 
 
 def test_an_unknown_experiment_is_told_with_those_there_are(

@@ -93,13 +93,13 @@ def compared(
         (models[at], *(f"{side[at]:.4f}" for side in sides), *(str(one[at]) for one in ranked))
         for at in order
     )
-    low, middle, high = np.quantile(by_chance, [0.05, 0.5, 0.95]).tolist()
+    bounds = np.quantile(by_chance, [0.05, 0.5, 0.95]).tolist() if by_chance else [None] * 3
     values = {
         "models": {model: {"whole": whole[model], "refined": small[model]} for model in models},
         "spearman": spearman(*sides),
         "kendall": kendall(*sides),
         "p": chance(*sides),
-        "by_chance": {"draws": len(by_chance), "low": low, "median": middle, "high": high},
+        "by_chance": dict(zip(("low", "median", "high"), bounds, strict=True)),
     }
     note = (
         "Mean MQ over all data sets and the rank by it. The refined set was chosen by answers of"
@@ -112,13 +112,13 @@ def compared(
 def sentence(values: Mapping[str, Any]) -> str:
     """What the agreement is, and whether halves drawn by chance agree as well."""
     found, by_chance = values["spearman"], values["by_chance"]
-    if found is None:
+    if found is None or by_chance["low"] is None:
         return "Nothing can be said: one of the sets gives all models the same mean MQ."
     shown = "agree" if found > 0 and values["p"] < LEVEL else "are not shown to agree"
     low, high = by_chance["low"], by_chance["high"]
-    than = "that is less than" if found < low else "that is more than" if found > high else "as do"
+    did = "worse than" if found < low else "better than" if found > high else "as well as"
     return (
         f"The rankings of {len(values['models'])} models {shown}: Spearman {found:.3f}, Kendall"
-        f" {values['kendall']:.3f}, p {values['p']:.4f}; {than} most sets as large that are drawn"
-        f" by chance, 90 % of which lie from {low:.3f} to {high:.3f}."
+        f" {values['kendall']:.3f}, p {values['p']:.4f}. Of sets as large that are drawn by chance"
+        f" 90 % come to {low:.3f} to {high:.3f}, so the choice does {did} chance."
     )
