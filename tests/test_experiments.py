@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from revolion.demo.abilities import ABILITIES
 from revolion.demo.experiments import EXPERIMENTS, architecture, dq, evaluation_set, merging
 from revolion.demo.experiments.bridging import Captions, write_parts
 from revolion.demo.experiments.concordance import chance, kendall, spearman
-from revolion.demo.experiments.frame import Given, between, verdict, write
+from revolion.demo.experiments.frame import Finding, Given, between, verdict, write
 from revolion.hypotheses import Verdict
 from revolion.models.bridge.making import assemble
 from revolion.settings import TuningSettings
@@ -49,7 +50,7 @@ def tau_b(first: list[int], second: list[int]) -> float:
     pairs = list(itertools.combinations(range(len(first)), 2))
     signs = [(np.sign(first[i] - first[j]), np.sign(second[i] - second[j])) for i, j in pairs]
     untied = [sum(bool(sign[side]) for sign in signs) for side in (0, 1)]
-    return float(sum(a * b for a, b in signs)) / (untied[0] * untied[1]) ** 0.5
+    return float(sum(a * b for a, b in signs)) / math.sqrt(untied[0] * untied[1])
 
 
 def test_chance_is_the_share_of_orders_that_agree_as_much() -> None:
@@ -378,7 +379,7 @@ def test_the_help_lists_the_experiments(revolion: Command) -> None:
 
 
 def test_a_picture_of_an_earlier_experiment_goes(tmp_path: Path) -> None:
-    rows = merging.Finding("Said.", (), {})
+    rows = Finding("Said.", (), {})
     write("dq", "Asked?", replace(rows, picture=b"png"), tmp_path)
     assert "![Asked?](experiment.png)" in (tmp_path / "experiment.md").read_text()
     write("merging", "Asked?", rows, tmp_path)
