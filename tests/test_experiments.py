@@ -169,13 +169,16 @@ def test_a_refined_set_that_ranks_as_all_do_is_told_from_one_that_does_not() -> 
     assert len(by_chance) == evaluation_set.DRAWS
     assert min(by_chance) == pytest.approx(1.0)
     small = evaluation_set.means(parts, half)
-    rows, values = evaluation_set.compared(whole, small, by_chance)
+    among = {"some": ["arm-m0-0", "arm-m1-0"], "one": ["arm-m2-0"]}
+    rows, values = evaluation_set.compared(whole, small, by_chance, among)
+    assert values["among"] == {"some": pytest.approx(1.0), "one": None}
+    assert rows.note.endswith("Spearman among some alone: 1.000, among one alone: unknown.")
     assert values["spearman"] == pytest.approx(1.0)
     assert values["kendall"] == pytest.approx(1.0)
     assert [row[0] for row in rows.body] == [f"arm-m{number}-0" for number in reversed(range(8))]
     assert "rankings of 8 models agree" in evaluation_set.sentence(values)
     turned = {model: -value for model, value in small.items()}
-    _, values = evaluation_set.compared(whole, turned, by_chance)
+    _, values = evaluation_set.compared(whole, turned, by_chance, {})
     said = evaluation_set.sentence(values)
     assert "are not shown to agree: Spearman -1.000" in said
     assert said.endswith("so the choice does worse than chance.")
@@ -183,7 +186,7 @@ def test_a_refined_set_that_ranks_as_all_do_is_told_from_one_that_does_not() -> 
 
 def test_models_that_are_all_alike_are_not_ranked() -> None:
     alike = dict.fromkeys(("a", "b", "c"), 0.5)
-    _, values = evaluation_set.compared(alike, alike, [])
+    _, values = evaluation_set.compared(alike, alike, [], {})
     assert values["spearman"] is values["kendall"] is None
     assert "Nothing can be said" in evaluation_set.sentence(values)
 

@@ -44,7 +44,8 @@ def run(given: Given, watch: Watcher) -> Finding:
     parts = models_of(study, run, [*study.names, *arms])
     refined = kept(run, study.names, parts)
     whole, small = means(parts, None), means(parts, refined)
-    rows, values = compared(whole, small, drawn_by_chance(parts, refined, given.seed))
+    among = {"the grid's models": study.names, "the arms": arms}
+    rows, values = compared(whole, small, drawn_by_chance(parts, refined, given.seed), among)
     sizes = {"whole": sum(map(len, refined)), "refined": int(sum(map(np.sum, refined)))}
     return Finding(sentence(values), (rows,), {"samples": sizes, **values}, {RUN: summary})
 
@@ -79,11 +80,15 @@ def drawn_by_chance(parts: Sequence[Answered], like: Chosen, seed: int) -> list[
 
 
 def compared(
-    whole: Mapping[str, float], small: Mapping[str, float], by_chance: Sequence[float]
+    whole: Mapping[str, float],
+    small: Mapping[str, float],
+    by_chance: Sequence[float],
+    among: Mapping[str, Sequence[str]],
 ) -> tuple[Rows, dict[str, Any]]:
     """The models on both sets, as a table and as values with how far the two rankings agree.
 
-    Arguments: ``whole`` and ``small`` mean MQ by model, ``by_chance`` as `drawn_by_chance`.
+    Arguments: ``whole`` and ``small`` mean MQ by model, ``by_chance`` as `drawn_by_chance`,
+    ``among`` kinds of models, for these may differ so far that any set would tell them apart.
     """
     sides = [*whole.values()], [*small.values()]
     ranked = [quality.ranks(np.array(side)) for side in sides]
@@ -94,19 +99,29 @@ def compared(
         for at in order
     )
     bounds = np.quantile(by_chance, [0.05, 0.5, 0.95]).tolist() if by_chance else [None] * 3
+    alone = {
+        kind: spearman([whole[model] for model in some], [small[model] for model in some])
+        for kind, some in among.items()
+    }
     values = {
         "models": {model: {"whole": whole[model], "refined": small[model]} for model in models},
         "spearman": spearman(*sides),
         "kendall": kendall(*sides),
         "p": chance(*sides),
+        "among": alone,
         "by_chance": dict(zip(("low", "median", "high"), bounds, strict=True)),
     }
     note = (
         "Mean MQ over all data sets and the rank by it. The refined set was chosen by answers of"
-        " the grid's models, so it is not independent of them."
+        f" the grid's models, so it is not independent of them. Spearman {_told(alone)}."
     )
     header = ("model", "whole parts", "refined set", "rank", "rank, refined")
     return Rows("Models on both evaluation sets", header, body, note), values
+
+
+def _told(alone: Mapping[str, float | None]) -> str:
+    known = ((kind, "unknown" if one is None else f"{one:.3f}") for kind, one in alone.items())
+    return ", ".join(f"among {kind} alone: {told}" for kind, told in known)
 
 
 def sentence(values: Mapping[str, Any]) -> str:
