@@ -9,12 +9,17 @@ tables stand in FOLDER as well, as Parquet.
 
     python bench/planted.py FOLDER --noise 0.3 --defect swapped --tunings 3
     python bench/planted.py FOLDER --noise 0.3 0.5 --seed 11 12 13 14 15 --tunings 3
+
+With `--study` it is not the demo that is spoilt but that study's data, whatever they are: the train
+side of its split, on which `revolion audit` would plant; images stay where they are.
+
+    python bench/planted.py FOLDER --study study.yaml --noise 0.3 --defect swapped wrong_image
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -24,11 +29,21 @@ import numpy.typing as npt
 import polars as pl
 
 import revolion
-from revolion import pipeline
+from revolion import pipeline, spoiling
 from revolion.demo import study as demo
-from revolion.demo.defects import DEFECTS
+from revolion.digests import uniform
+from revolion.formats import llava
+from revolion.planting import language_of
 from revolion.report.rows import agreement_rows, cost_rows
+from revolion.samples import Sample
+from revolion.scheduling import work
 from revolion.settings import SQ_OF, Study
+from revolion.splits import GROUPS
+from revolion.store import Store
+from revolion.tables import from_table
+from revolion.taken import IMAGES
+from revolion.template import commented
+from revolion.units import SIDES, Parts, Unit
 
 KINDS = [*chain(*SQ_OF.values()), "combined"]
 
@@ -37,8 +52,9 @@ def main() -> None:
     """Draw, run, measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--study", type=Path, help="spoil this study's data; default: the demo's")
     parser.add_argument("--noise", type=float, nargs="+", default=[0.3])
-    parser.add_argument("--defect", nargs="+", choices=DEFECTS)
+    parser.add_argument("--defect", nargs="+", choices=spoiling.DEFECTS)
     parser.add_argument("--samples", type=int, help="per data set; default: the demo's")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="of the worlds")
     parser.add_argument("--tunings", type=int, default=3, help="of each arm; 0: no arms")
@@ -71,15 +87,18 @@ def main() -> None:
 
 def drawn(folder: Path, seed: int, noise: float, given: argparse.Namespace) -> Study:
     """The study of a world, drawn into its folder."""
-    file = demo.make(
-        folder,
-        seed=seed,
-        samples=given.samples,
-        noise=noise,
-        defects=given.defect,
-        workers=given.workers,
-    )
-    study = revolion.load(file)
+    if given.study is not None:
+        study = spoilt(revolion.load(given.study), folder, seed, noise, given.defect)
+    else:
+        file = demo.make(
+            folder,
+            seed=seed,
+            samples=given.samples,
+            noise=noise,
+            defects=given.defect,
+            workers=given.workers,
+        )
+        study = revolion.load(file)
     changed: dict[str, Any] = {"seeds": given.tunings or 1}
     changed["arms"] = tuple(given.arms or study.verify.arms) if given.tunings else ()
     verify = study.verify.model_copy(update=changed)
@@ -88,6 +107,61 @@ def drawn(folder: Path, seed: int, noise: float, given: argparse.Namespace) -> S
     update = {"verify": verify, "quality": study.quality.model_copy(update=quality)}
     # Read again as a file is, so that what does not go together is told.
     return Study.model_validate(study.model_copy(update=update).model_dump())
+
+
+def spoilt(
+    study: Study, folder: Path, seed: int, noise: float, kinds: Sequence[str] | None
+) -> Study:
+    """The study with a share of each train part spoilt; data and truth go into its folder.
+
+    The kinds take turns. What can't be spoilt in the way that its turn is stays as it is.
+    """
+    study, store = pipeline.settled(study), Store(folder / "before")
+    taken, parts = pipeline.prepare(
+        study, store, lambda units: [work(study, str(store.root), unit) for unit in units]
+    )
+    files, truth = {}, []
+    for name in study.names:
+        pool, own = _pool(study, store, taken, parts, name, seed)
+        order = sorted(own, key=lambda one: uniform("spoilt", seed, one.uid))
+        found: dict[str, tuple[str, Sample]] = {}
+        for number, one in enumerate(order[: round(noise * len(order))]):
+            kind = (kinds or spoiling.DEFECTS)[number % len(kinds or spoiling.DEFECTS)]
+            bad = spoiling.spoilt(kind, one, pool)
+            if bad is not None:
+                found[one.uid] = kind, bad
+        clean = from_table(
+            pl.concat(pl.read_parquet(store.root / parts[name, side].path) for side in SIDES), ""
+        )
+        rows = [(found.get(one.uid, (None, one))) for one in clean]
+        files[name] = folder / "data" / f"{name}.json"
+        files[name].parent.mkdir(parents=True, exist_ok=True)
+        llava.write((sample for _, sample in rows), files[name])
+        truth += [(name, row, kind) for row, (kind, _) in enumerate(rows)]
+    schema = {"dataset": pl.String, "row": pl.UInt32, "defect": pl.String}
+    pl.DataFrame(truth, schema=schema, orient="row").write_parquet(folder / "truth.parquet")
+    datasets = [
+        one.model_copy(update={"path": files[one.name], "format": "llava", "limit": None})
+        for one in study.datasets
+    ]
+    again = study.model_copy(update={"datasets": tuple(datasets)})
+    (folder / "study.yaml").write_text(commented(again))
+    return again
+
+
+def _pool(
+    study: Study, store: Store, taken: Sequence[Unit], parts: Parts, name: str, seed: int
+) -> tuple[spoiling.Pool, list[spoiling.Held]]:
+    """What a data set's defects take from, and its train samples."""
+    split = store.folder(taken[-1].key)
+    groups = pl.read_parquet(split / GROUPS).filter(dataset=name, side="train")
+    group = dict(groups.select("uid", "group").iter_rows())
+    train = from_table(pl.read_parquet(store.root / parts[name, "train"].path), "")
+    held = [spoiling.Held.of(one, group[one.uid]) for one in train]
+    (intake,) = (unit for unit in taken if unit.names == (name,))
+    images = pl.read_parquet(store.folder(intake.key) / IMAGES, columns=["sha256", "likeness"])
+    fingerprints = dict(images.drop_nulls().iter_rows())
+    return spoiling.Pool.of(name, seed, held, fingerprints, language_of(held)), held
 
 
 def detection(folder: Path, study: Study) -> pl.DataFrame:
@@ -113,7 +187,10 @@ def _found(part: pl.DataFrame, name: str, kind: str, keep: float) -> Iterator[di
 
 
 def labelled(folder: Path, study: Study) -> pl.DataFrame:
-    """The train samples with their SQ, what was planted in them, and their mix of question."""
+    """The train samples with their SQ, what was planted in them, and what is asked.
+
+    ``mix`` tells kinds of question apart; ``asked`` and ``length`` are as in `expectation.Asked`.
+    """
     truth = pl.read_parquet(folder / "truth.parquet")
     results = folder / "run" / "results"
     sq = pl.read_parquet(results / "sq.parquet").filter(pl.col("split") == "train")
@@ -125,7 +202,16 @@ def labelled(folder: Path, study: Study) -> pl.DataFrame:
     said = pl.col("turns").list.eval(pl.element().struct["response"].str.split(" ").list.len())
     length = said.list.sum().cast(pl.String)
     mix = pl.concat_str(words.list.join(" "), pl.col("turns").list.len(), length, separator="/")
-    rows = samples.select("uid", "dataset", pl.col("row").cast(pl.UInt32), mix=mix)
+    instructions = pl.col("turns").list.eval(pl.element().struct["instruction"]).list.join(" ")
+    characters = pl.col("turns").list.eval(pl.element().struct["response"].str.len_chars())
+    rows = samples.select(
+        "uid",
+        "dataset",
+        pl.col("row").cast(pl.UInt32),
+        mix=mix,
+        asked=instructions,
+        length=characters.list.sum(),
+    )
     return sq.join(rows, on=["uid", "dataset"]).join(truth, on=["dataset", "row"])
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+import pytest
 
 import revolion
 from revolion.intake import take_in
@@ -20,10 +23,11 @@ BENCH = Path(__file__).parent.parent / "bench"
 
 def bench(name: str) -> Any:
     """One of the bench's scripts as a module."""
-    spec = importlib.util.spec_from_file_location(name, BENCH / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", BENCH / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look
     spec.loader.exec_module(module)
     return module
 
@@ -80,3 +84,60 @@ def test_arms_of_a_known_world_are_told_apart_as_far_as_they_are() -> None:
     planted = {"full": 0.0, "refined": 1.0, "random": 0.0, "bottom": -1.0}
     found = coverage.measured(world, planted, 3, 5, 0)
     assert (found["shown"], found["any_wrong"]) == (1.0, 0.0)
+
+
+def test_ways_to_score_are_made_of_what_a_study_has_measured(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in a study's own table comes out again, and strata are ranked within."""
+    monkeypatch.syspath_prepend(BENCH)
+    which = bench("which_sq")
+    quality = {"measures": list(which.MEASURES), "foils": 2, "sq": "combined"}
+    study = make_study(quality=quality, verify={"arms": []})
+    revolion.run(study, tmp_path / "run")
+    (tmp_path / "study.yaml").write_text(json.dumps(study.model_dump(mode="json")))
+    rows = [{"dataset": name, "row": row} for name in study.names for row in range(20)]
+    truth = pl.DataFrame(rows, schema={"dataset": pl.String, "row": pl.UInt32})
+    truth.with_columns(defect=pl.lit(None, pl.String)).write_parquet(tmp_path / "truth.parquet")
+    sq = pl.read_parquet(tmp_path / "run/results/sq.parquet").filter(split="train")
+    for name, measured in which.read(tmp_path).items():
+        found = which.ways(measured)
+        due = pl.DataFrame({"uid": measured.rows["uid"]}).join(sq, on="uid", maintain_order="left")
+        for way, kind in (
+            ("cross", "cross"),
+            ("grounding", "grounding"),
+            ("combined: best, logprob, grounding", "combined"),
+        ):
+            np.testing.assert_allclose(found[way], due[kind], atol=1e-9)
+        assert measured.foils.shape == (2, due.height), name
+        strata, places = measured.strata["length"], found["cross, within lengths"]
+        for stratum in np.unique(strata):
+            size = (strata == stratum).sum()
+            assert places[strata == stratum].mean() == pytest.approx((size + 1) / 2 / size)
+
+
+def test_a_study_s_own_data_are_spoilt_on_the_train_side_alone(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    planted = bench("planted")
+    study = make_study(verify={"arms": []})
+    spoilt = planted.spoilt(study, tmp_path / "world", 3, 0.5, ["truncated", "wrong_image"])
+    truth = pl.read_parquet(tmp_path / "world/truth.parquet")
+    revolion.run(study, tmp_path / "clean")
+    revolion.run(spoilt, tmp_path / "world/run")
+    for name in study.names:
+        before, after = (
+            {
+                side: set(pl.read_parquet(file)["uid"])
+                for side in ("train", "evaluation")
+                for file in run.glob(f"split/all/*/{name}-{side}.parquet")
+            }
+            for run in (tmp_path / "clean", tmp_path / "world/run")
+        )
+        assert before["evaluation"] == after["evaluation"]
+        bad = truth.filter(pl.col("defect").is_not_null(), dataset=name).height
+        assert 0 < bad <= round(0.5 * len(before["train"]))
+        assert len(after["train"] - before["train"]) == bad
+    table = planted.labelled(tmp_path / "world", spoilt)
+    assert set(table["defect"].drop_nulls()) == {"truncated", "wrong_image"}
+    assert revolion.load(tmp_path / "world/study.yaml") == spoilt

@@ -124,7 +124,7 @@ def _pool(job: Job, name: str, groups: pl.DataFrame) -> tuple[Pool, list[Held]]:
     asked = held(split / f"{name}-{side}.parquet", PATIENCE * job.unit.params["samples"])
     images = pl.read_parquet(job.source(f"intake/{name}") / IMAGES, columns=["sha256", "likeness"])
     fingerprints = dict(images.drop_nulls().iter_rows())
-    return Pool.of(name, seed, donors, fingerprints, _language(donors)), asked
+    return Pool.of(name, seed, donors, fingerprints, language_of(donors)), asked
 
 
 def _folds(job: Job, name: str) -> dict[str, int]:
@@ -142,7 +142,7 @@ def _folds(job: Job, name: str) -> dict[str, int]:
     }
 
 
-def _language(donors: Sequence[Held]) -> str | None:
+def language_of(donors: Sequence[Held]) -> str | None:
     """The language that most samples are in, of those of which it can be told."""
     texts = (
         " ".join(f"{turn.instruction} {turn.response}" for turn in one.sample.turns)

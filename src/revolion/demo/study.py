@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "tuning": PASSES
     | {"trainable": "projector", "steps": 40, "batch_size": 32, "learning_rate": 3e-4},
     "answering": {"batch_size": 64, "max_new_tokens": 160, "shard": 2},
-    "quality": {"sq": "best"},
+    "quality": {"sq": "combined", "measures": ["answers", "likelihood", "grounding"]},
     "verify": {
         "seeds": 1,
         "tuning": PASSES
