@@ -23,7 +23,7 @@ from revolion.demo.abilities import ABILITIES
 from revolion.demo.experiments import EXPERIMENTS, architecture, dq, evaluation_set, merging
 from revolion.demo.experiments.bridging import Captions, write_parts
 from revolion.demo.experiments.concordance import chance, kendall, spearman
-from revolion.demo.experiments.frame import Finding, Given, between, verdict, write
+from revolion.demo.experiments.frame import ANSWERED, Finding, Given, between, verdict, write
 from revolion.hypotheses import Verdict
 from revolion.models.bridge.making import assemble
 from revolion.settings import TuningSettings
@@ -268,6 +268,7 @@ def two_sets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(merging, "NAMES", tuple(few))
     one_step = {"steps": 1, "batch_size": 4}
     monkeypatch.setitem(study.SETTINGS, "tuning", study.PASSES | one_step)
+    monkeypatch.setitem(study.SETTINGS, "quality", ANSWERED["quality"])
     verify = {"seeds": 1, "tuning": study.PASSES | one_step}
     monkeypatch.setitem(study.SETTINGS, "verify", verify)
     return load(study.write(tmp_path / "two"))

@@ -18,6 +18,7 @@ from revolion import crossed, pipeline
 from revolion.arms import Arm
 from revolion.crossed import Answered, Difference
 from revolion.demo.experiments.frame import (
+    ANSWERED,
     RUN,
     TUNINGS,
     Finding,
@@ -38,13 +39,13 @@ from revolion.store import Store
 def run(given: Given, watch: Watcher) -> Finding:
     """Do the grid, merge by what DQ it finds, and compare the two orders."""
     folder = given.folder / RUN
-    study = drawn(given, {"verify": {"arms": []}})
+    study = drawn(given, {**ANSWERED, "verify": {"arms": []}})
     order = _graded(study, folder)
     if order is None:
         pipeline.run(study, folder, watch)
         order = _graded(study, folder)
     assert order is not None  # a study that has come to an end is graded
-    study = drawn(given, {"verify": {"arms": ["full"], "mixes": merges(order)}})
+    study = drawn(given, {**ANSWERED, "verify": {"arms": ["full"], "mixes": merges(order)}})
     summary = pipeline.run(study, folder, watch)
     best, worst = labels(len(order))
     models = [Arm(label).model(0) for label in dict.fromkeys([*best, *worst])]

@@ -22,6 +22,9 @@ from revolion.verification import evaluated
 RUN = "run"
 PAGE, VALUES, PICTURE = "experiment.md", "experiment.json", "experiment.png"
 
+ANSWERED: Mapping[str, Any] = {"quality": {"sq": "best", "measures": ["answers"]}}
+"""Changes to a study whose SQ nobody asks for: nothing is measured for that beside the answers."""
+
 TUNINGS = "Intervals are of these very tunings, one per arm: another seed may say otherwise."
 
 

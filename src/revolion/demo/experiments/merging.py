@@ -7,7 +7,7 @@ from typing import Any
 
 from revolion import pipeline
 from revolion.demo import NAMES
-from revolion.demo.experiments.frame import RUN, Finding, Given, drawn
+from revolion.demo.experiments.frame import ANSWERED, RUN, Finding, Given, drawn
 from revolion.report.arms import comparison_rows, verification_rows
 from revolion.scheduling import Watcher
 
@@ -17,7 +17,7 @@ ALONE = "only_"
 def run(given: Given, watch: Watcher) -> Finding:
     """Tune on the merge and on each data set, and compare them on all evaluation parts."""
     mixes = {f"{ALONE}{name}": {name: 1.0} for name in NAMES}
-    study = drawn(given, {"verify": {"arms": ["full"], "mixes": mixes}})
+    study = drawn(given, {**ANSWERED, "verify": {"arms": ["full"], "mixes": mixes}})
     summary = pipeline.run(study, given.folder / RUN, watch)
     results, compared = verification_rows(summary), comparison_rows(summary)
     assert results is not None  # the study has arms
