@@ -154,6 +154,8 @@ def test_the_command(revolion: Command, parts: Parts, captions: Path, tmp_path: 
     done = revolion(*words, *made_of, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["steps"] == 2
+    done = revolion(*words, *made_of, "--queries", 4)
+    assert "queries: of a Q-Former, and the projector is 'mlp': make it 'qformer'" in done.err
     done = revolion(*words, *made_of, "--projector", "magic")
     assert "projector: must be one of" in done.err or "projector" in done.err
     assert done.code == 2

@@ -123,7 +123,7 @@ class _Alignment:
 
         folders = (parts.encoder, parts.language_model)
         contents = [Base("hf", str(folder)).fingerprint() for folder in folders]
-        return self._unit("raw", [contents, parts.bridge.model_dump(), self.seed], write)
+        return self._unit("raw", [contents, effective(parts.bridge), self.seed], write)
 
     def features(self, raw: Path, captions: _Captions, compute: ComputeSettings) -> Path:
         images = pl.read_parquet(captions.folder / IMAGES).filter(pl.col("sha256").is_not_null())

@@ -37,11 +37,12 @@ class Answered:
     """What models made of one evaluation part, over the samples that all of them have answered.
 
     ``mq`` float64[samples] by model; ``groups`` int64[samples], the group of each sample, numbered
-    alike in all parts of a study.
+    alike in all parts of a study; ``uids`` the samples, where they are known.
     """
 
     mq: Mapping[str, Floats]
     groups: Ints
+    uids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,23 @@ class BridgeSettings(Section):
     )
     grid: Count = Field(4, description="an image becomes grid * grid features")
     feature_layer: int = Field(-1, description="the encoder's layer that they are of")
+    queries: Count | None = Field(
+        None, description="a Q-Former's queries, which an image becomes; default: 32"
+    )
+    qformer_layers: Count | None = Field(None, description="its layers; default: 2")
+    qformer_heads: Count | None = Field(
+        None, description="its attention heads, each 64 wide; default: 8"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BridgeSettings:
+        for name in ("queries", "qformer_layers", "qformer_heads"):
+            if self.projector != "qformer" and getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}: of a Q-Former, and the projector is '{self.projector}': make it"
+                    " 'qformer', or leave that out"
+                )
+        return self
 
 
 class ServerSettings(Section):

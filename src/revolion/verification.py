@@ -65,7 +65,7 @@ def answered(tables: Mapping[str, pl.DataFrame], groups: pl.DataFrame, dataset: 
     rows = groups.filter(dataset=dataset, side="evaluation").select("uid", "number")
     placed = pl.DataFrame({"uid": uids}).join(rows, on="uid", how="left", maintain_order="left")
     numbers = placed["number"].cast(pl.Int64).to_numpy()
-    return Answered({model: cell.mq for model, cell in cells.items()}, numbers)
+    return Answered({model: cell.mq for model, cell in cells.items()}, numbers, uids)
 
 
 def detectable(
@@ -76,26 +76,34 @@ def detectable(
     Arguments: ``units`` of the study, ``known`` a verification table that tells how far tunings
     differ. None without arms or while the grid is not done; else as `power.expected`.
     """
-    scored = {unit.names: unit.key for unit in units if unit.stage == "score"}
-    cells = {
-        (model, asked): scored.get((model, f"{asked}-evaluation"))
-        for model in study.names
-        for asked in study.names
-    }
-    keys = [key for key in cells.values() if key is not None and store.done(key)]
-    if not study.verify.arms or len(keys) < len(cells):
+    if not study.verify.arms:
+        return None
+    parts = evaluated(study, store, units, study.names)
+    if parts is None:
+        return None
+    arms = [] if known is None else [arm["per_seed"] for arm in compared(known).values()]
+    return power.expected([*parts.values()], study.verify.seeds, power.spread(arms))
+
+
+def evaluated(
+    study: Study, store: Store, units: Sequence[Unit], models: Sequence[str]
+) -> dict[str, Answered] | None:
+    """What models of a study have answered to each data set's evaluation part; None until all have.
+
+    Arguments: ``units`` of the study, ``models`` some of its grid and arms.
+    """
+    keys = {unit.names: unit.key for unit in units if unit.stage == "score"}
+    cells = [(model, f"{asked}-evaluation") for model in models for asked in study.names]
+    if not all(cell in keys and store.done(keys[cell]) for cell in cells):
         return None
     split = next(unit for unit in units if unit.stage == "split")
     groups = read_groups(pl.read_parquet(store.folder(split.key) / GROUPS))
-    parts = []
+    found = {}
     for asked in study.names:
-        files = {
-            model: store.folder(scored[model, f"{asked}-evaluation"]) / SCORES
-            for model in study.names
-        }
-        parts.append(answered({m: _scores(file) for m, file in files.items()}, groups, asked))
-    arms = [] if known is None else [arm["per_seed"] for arm in compared(known).values()]
-    return power.expected(parts, study.verify.seeds, power.spread(arms))
+        folders = {model: store.folder(keys[model, f"{asked}-evaluation"]) for model in models}
+        tables = {model: _scores(folder / SCORES) for model, folder in folders.items()}
+        found[asked] = answered(tables, groups, asked)
+    return found
 
 
 def _scores(file: Path) -> pl.DataFrame:

@@ -34,6 +34,9 @@ def align(
     projector: Annotated[str, typer.Option(help="linear | mlp | qformer")] = "mlp",
     grid: Annotated[int, typer.Option(min=1, help="side of the square of image features")] = 4,
     feature_layer: Annotated[int, typer.Option(help="the encoder's layer they are of")] = -1,
+    queries: Annotated[int | None, typer.Option(help="of a Q-Former; default: 32")] = None,
+    qformer_layers: Annotated[int | None, typer.Option(help="its layers; default: 2")] = None,
+    qformer_heads: Annotated[int | None, typer.Option(help="its heads of 64; default: 8")] = None,
     images: Annotated[Path | None, typer.Option(help="image root")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="default: one pass")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="captions per step")] = 8,
@@ -56,6 +59,7 @@ def align(
     from revolion.studyfile import checked
 
     shape = {"projector": projector, "grid": grid, "feature_layer": feature_layer}
+    shape |= {"queries": queries, "qformer_layers": qformer_layers, "qformer_heads": qformer_heads}
     bridge = checked(BridgeSettings, shape, "revolion align")
     given = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
     tuning = checked(TuningSettings, given, "revolion align")

@@ -81,11 +81,17 @@ def _write(folder: Path, name: str, samples: Iterable[Drawn]) -> Path:
     images.mkdir(parents=True, exist_ok=True)
     records = []
     for sample in samples:
-        (images / f"{sample.source_id}.png").write_bytes(sample.png)
+        _put(images / f"{sample.source_id}.png", sample.png)
         records.append(_record(sample, f"images/{name}/{sample.source_id}.png"))
     path = folder / f"{name}.json"
     path.write_text(json.dumps(records, indent=1), encoding="utf-8")
     return path
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Write a file unless it is there like that: a study takes a newer file for another one."""
+    if not file.is_file() or file.read_bytes() != content:
+        file.write_bytes(content)
 
 
 def _record(sample: Drawn, image: str) -> dict[str, Any]:

@@ -154,6 +154,26 @@ def share_curves(points: Sequence[Mapping[str, Any]]) -> bytes:
     return _png(figure)
 
 
+def lines(
+    series: Mapping[str, Sequence[float]], steps: Sequence[int], across: str, title: str
+) -> bytes:
+    """Some values over the same steps, a PNG.
+
+    Arguments: ``series`` values by label, as many as there are ``steps``; ``across`` and ``title``
+    say what steps and values are.
+    """
+    figure = Figure(figsize=(5.0, 3.4))
+    axes = figure.add_subplot()
+    for (label, values), (colour, marker) in zip(series.items(), _LINES, strict=False):
+        axes.plot(steps, values, color=colour, marker=marker, label=label)
+    axes.set_xticks(list(steps))
+    axes.set_xlabel(across)
+    axes.set_title(title, loc="left", color=_INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _png(figure)
+
+
 def _readable_on(level: float) -> str:
     """Ink for text on the colour of a level in [0, 1]: by its luminance (ITU-R BT.601)."""
     red, green, blue, _ = colormaps[_COLOURS](level)

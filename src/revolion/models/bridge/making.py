@@ -22,7 +22,7 @@ from revolion.models.bridge.processor import BridgeProcessor
 from revolion.models.bridge.projectors import scale
 from revolion.models.hush import hush
 from revolion.samples import IMAGE_TAG
-from revolion.settings import BridgeSettings
+from revolion.settings import BridgeSettings, effective
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def assemble(parts: Parts, seed: int) -> tuple[Bridge, BridgeProcessor]:
     config = BridgeConfig(
         vision_config=encoder.config,
         text_config=language_model.config,
-        **parts.bridge.model_dump(),
+        **effective(parts.bridge),
         image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TAG),
     )
     torch.manual_seed(seed)
