@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revolion.expectation import Asked, _fitted, combined
+from revolion import expectation
+from revolion.expectation import Asked, _fitted, _Traits, combined
 
 RANDOM = np.random.default_rng(7)
 
@@ -31,17 +32,22 @@ def refitted(scores: np.ndarray, traits: np.ndarray, penalty: float, left_out: i
     return float(scores[left_out] - mean - (traits[left_out] - middle) @ weights)
 
 
-def test_each_sample_is_predicted_by_the_others_alone() -> None:
-    traits = RANDOM.normal(size=(12, 3))
-    traits -= traits.mean(axis=0)
-    scores = traits @ [1.0, -2.0, 0.5] + RANDOM.normal(size=12)
-    found = _fitted(scores, traits).left_out
-    by_penalty = [
-        np.array([refitted(scores, traits, penalty, place) for place in range(12)])
-        for penalty in (1, 10, 100, 1000)
-    ]
-    best = min(by_penalty, key=lambda residuals: float(residuals @ residuals))
-    np.testing.assert_allclose(found, best, atol=1e-10)
+def test_each_sample_is_predicted_by_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In stretches of five, the last one shorter."""
+    monkeypatch.setattr(expectation, "_AT_ONCE", 5)
+    questions = asked(12)
+    traits = _Traits.seen_in(questions)
+    rows = np.concatenate([part for _, part in traits(questions)])
+    assert rows.shape == (12, len(traits.words) + 2)
+    scores = rows @ RANDOM.normal(size=rows.shape[1]) + RANDOM.normal(size=(2, 12))
+    found = _fitted(scores, questions, traits)
+    for one, values in zip(found, scores, strict=True):
+        by_penalty = [
+            np.array([refitted(values, rows, penalty, place) for place in range(12)])
+            for penalty in (1, 10, 100, 1000)
+        ]
+        best = min(by_penalty, key=lambda residuals: float(residuals @ residuals))
+        np.testing.assert_allclose(one.left_out, best, atol=1e-10)
 
 
 def test_an_easy_question_is_no_merit() -> None:

@@ -12,7 +12,7 @@ fitted to each data set alone; a sample's own score is not in the fit that it is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ WORDS = 200
 _RARE = 0.02  # a word that fewer samples hold, or fewer lack, tells little of the others
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 _NOTHING = 1e-9
+_AT_ONCE = 1 << 16  # samples whose traits are held: 100 MB
 _DIGITS = 9  # beyond them sums depend on the machine's linear algebra, and ties would break
 
 
@@ -53,57 +54,20 @@ def combined(
     Returns float64[n], or as many as there are strange ones; 0 is what one expects. A score that is
     the same for all samples adds nothing.
     """
-    traits_of = _Traits.seen_in(asked)
-    traits = traits_of(asked)
-    middle = traits.mean(axis=0)
+    traits = _Traits.seen_in(asked)
     parts = []
-    for place, values in enumerate(scores):
-        fit = _fitted(values, traits - middle)
+    for place, fit in enumerate(_fitted(np.stack(scores), asked, traits)):
         spread = float(fit.left_out.std())
-        residuals = fit.left_out
-        if strange is not None:
-            residuals = fit.of(strange[0][place], traits_of(strange[1]) - middle)
+        residuals = fit.left_out if strange is None else fit.of(strange[0][place], strange[1])
         parts.append(residuals / spread if spread > _NOTHING else np.zeros(len(residuals)))
     return np.asarray(np.round(np.mean(parts, axis=0), _DIGITS))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """A ridge regression: ``left_out`` its residuals, each sample predicted by the others."""
-
-    mean: float
-    weights: Floats
-    left_out: Floats
-
-    def of(self, scores: Floats, traits: Floats) -> Floats:
-        """The residuals of samples that it was not fitted to."""
-        return np.asarray(scores - self.mean - traits @ self.weights)
-
-
-def _fitted(scores: Floats, traits: Floats) -> _Fit:
-    """The fit of float64[n] scores on float64[n, p] traits whose columns have mean 0.
-
-    Its penalty is the one of the smallest leave-one-out error.
-    """
-    mean = float(scores.mean())
-    spread, axes = np.linalg.eigh(traits.T @ traits)
-    along = traits @ axes
-    fits = []
-    for penalty in _PENALTIES:
-        inverse = 1 / (spread.clip(0) + penalty)
-        weights = inverse * (along.T @ (scores - mean))
-        # A sample's own share in its prediction; 1 / n is what it adds to the mean.
-        leverage = 1 / len(scores) + (along**2 * inverse).sum(axis=1)
-        left_out = (scores - mean - along @ weights) / np.maximum(1 - leverage, _NOTHING)
-        fits.append(_Fit(mean, axes @ weights, left_out))
-    return min(fits, key=lambda fit: float(fit.left_out @ fit.left_out))
 
 
 @dataclass(frozen=True, slots=True)
 class _Traits:
     """How samples become rows of numbers: by these words, and by these lengths' scale."""
 
-    words: Sequence[str]
+    words: Mapping[str, int]
     length: float
     spread: float
 
@@ -112,17 +76,87 @@ class _Traits:
         lengths = np.log1p(asked.lengths)
         return cls(_frequent(asked.instructions), float(lengths.mean()), float(lengths.std()))
 
-    def __call__(self, asked: Asked) -> Floats:
-        """float64[n, p]: which of the words instructions hold, and how long responses are."""
-        held = [frozenset(text.lower().split()) for text in asked.instructions]
-        columns = [[word in some for some in held] for word in self.words]
-        length = (np.log1p(asked.lengths) - self.length) / max(self.spread, _NOTHING)
-        return np.column_stack([*columns, length, length**2]).astype(np.float64)
+    def __call__(self, asked: Asked) -> Iterator[tuple[slice, Floats]]:
+        """Stretches of samples, and which words they hold and how long they are: float64[m, p]."""
+        for start in range(0, len(asked.instructions), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            length = (np.log1p(asked.lengths[part]) - self.length) / max(self.spread, _NOTHING)
+            held = self._held(asked.instructions[part])
+            yield part, np.column_stack([held, length, length**2])
+
+    def _held(self, instructions: Sequence[str]) -> Floats:
+        """Which words each instruction holds: float64[n, words]. Most stand there many times."""
+        places = {text: place for place, text in enumerate(dict.fromkeys(instructions))}
+        held = np.zeros((len(places), len(self.words)))
+        for text, place in places.items():
+            for word in _words(text) & self.words.keys():
+                held[place, self.words[word]] = 1.0
+        return held[[places[text] for text in instructions]]
 
 
-def _frequent(instructions: Sequence[str]) -> list[str]:
-    """The words that enough instructions hold and enough lack, the most frequent ones, in order."""
-    counts = Counter(word for text in instructions for word in set(text.lower().split()))
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A ridge regression: ``left_out`` its residuals, each sample predicted by the others."""
+
+    traits: _Traits
+    mean: float
+    middle: Floats
+    weights: Floats
+    left_out: Floats
+
+    def of(self, scores: Floats, asked: Asked) -> Floats:
+        """The residuals of samples that it was not fitted to."""
+        residuals = scores - self.mean
+        for part, rows in self.traits(asked):
+            residuals[part] -= (rows - self.middle) @ self.weights
+        return np.asarray(residuals)
+
+
+def _fitted(scores: Floats, asked: Asked, traits: _Traits) -> list[_Fit]:
+    """The fit of each of float64[k, n] scores on the samples' traits.
+
+    Its penalty is the one of the smallest leave-one-out error. Samples are gone through in
+    stretches, so that memory holds no row of traits for each of millions.
+    """
+    means = scores.mean(axis=1)
+    gaps = scores - means[:, None]
+    size = len(traits.words) + 2
+    total, gram, along = np.zeros(size), np.zeros((size, size)), np.zeros((len(scores), size))
+    for part, rows in traits(asked):
+        total += rows.sum(axis=0)
+        gram += rows.T @ rows
+        along += gaps[:, part] @ rows
+    middle = total / scores.shape[1]
+    spread, axes = np.linalg.eigh(gram - np.outer(total, middle))
+    inverse = 1 / (spread.clip(0) + np.array(_PENALTIES)[:, None])
+    # float64[penalties, k, p], along the axes.
+    weights = (along @ axes) * inverse[:, None]
+    left_out = np.empty((len(_PENALTIES), *scores.shape))
+    for part, rows in traits(asked):
+        turned = (rows - middle) @ axes
+        # A sample's own share in its prediction; 1 / n is what it adds to the mean.
+        leverage = 1 / scores.shape[1] + turned**2 @ inverse.T
+        predicted = weights @ turned.T
+        shares = np.maximum(1 - leverage.T, _NOTHING)
+        left_out[:, :, part] = (gaps[:, part] - predicted) / shares[:, None]
+    best = (left_out**2).sum(axis=2).argmin(axis=0)
+    return [
+        _Fit(traits, float(means[place]), middle, axes @ weights[at, place], left_out[at, place])
+        for place, at in enumerate(best)
+    ]
+
+
+def _frequent(instructions: Sequence[str]) -> dict[str, int]:
+    """The words that enough instructions hold and enough lack, the most frequent ones, numbered."""
+    counts: Counter[str] = Counter()
+    for text, times in Counter(instructions).items():
+        for word in _words(text):
+            counts[word] += times
     fewest = _RARE * len(instructions)
     telling = [word for word in counts if fewest < counts[word] < len(instructions) - fewest]
-    return sorted(sorted(telling, key=lambda word: (-counts[word], word))[:WORDS])
+    chosen = sorted(telling, key=lambda word: (-counts[word], word))[:WORDS]
+    return {word: place for place, word in enumerate(sorted(chosen))}
+
+
+def _words(text: str) -> set[str]:
+    return set(text.lower().split())
