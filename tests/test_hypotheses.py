@@ -66,7 +66,7 @@ def test_verdicts(difference: float, null: float, p: float | None, said: str) ->
 
 def rows(**verdicts: str) -> list[dict[str, Any]]:
     return [
-        {"first": "refined", "second": arm, "verdict": said}
+        {"first": "refined", "second": arm, "verdict": said, "low": -0.01}
         | {"margin": 0.005 if arm == "full" else None}
         for arm, said in verdicts.items()
     ]
@@ -101,6 +101,18 @@ def rows(**verdicts: str) -> list[dict[str, Any]]:
 )
 def test_the_conclusion(verdicts: dict[str, str], said: str) -> None:
     assert said in (conclusion(rows(**verdicts), "cross") or "")
+
+
+def test_the_conclusion_says_where_a_half_is_better_than_all() -> None:
+    """Then "not worse" would say too little; an interval that holds 0 says no more than that."""
+    better = rows(full="shown", random="shown")
+    for row in better:
+        row["low"] = 0.001
+    said = conclusion(better, "cross")
+    assert said == (
+        "Refining by 'cross' does better here than a random choice, and by its 95 % interval"
+        " than all samples, too."
+    )
 
 
 def test_no_conclusion_without_a_random_arm() -> None:

@@ -123,7 +123,7 @@ def test_refine_again_from_stored_scores(make_study: StudyMaker, tmp_path: Path)
 def test_workers_change_nothing(make_study: StudyMaker, tmp_path: Path, workers: int) -> None:
     revolion.run(make_study(), tmp_path / "alone")
     revolion.run(make_study(compute={"workers": workers}), tmp_path / "pool")
-    assert len(fingerprints(tmp_path / "alone")) == 10
+    assert len(fingerprints(tmp_path / "alone")) == 14
     assert fingerprints(tmp_path / "alone") == fingerprints(tmp_path / "pool")
 
 

@@ -102,7 +102,7 @@ def test_tokens_and_bytes_are_exact_where_all_is_read(
         base=str(tiny_base),
         tuning={"steps": 3, "batch_size": 2},
         answering={"batch_size": 64, "max_new_tokens": 4},
-        quality={"measures": ["likelihood"], "sq": "likelihood"},
+        quality={"measures": ["likelihood"], "sq": "logprob"},
         verify={"arms": []},
     )
     run = tmp_path / "run"

@@ -111,7 +111,13 @@ def conclusion(rows: Sequence[Mapping[str, Any]], sq: str) -> str | None:
             f"It is not shown that refining by '{sq}' brings anything here: by what these arms"
             " tell, a random choice of as many samples may do as well."
         )
-    margin = next((row["margin"] for row in own if row["margin"] is not None), 0.0)
+    to_all = next((row for row in own if row["second"] == "full"), {"margin": 0.0, "low": 0.0})
+    if all_of_it == "shown" and to_all["low"] > 0:
+        return (
+            f"Refining by '{sq}' does better here than a random choice, and by its 95 % interval"
+            " than all samples, too."
+        )
+    margin = to_all["margin"]
     begun = f"Refining by '{sq}' does better here than a random choice"
     ends = {
         None: ".",
