@@ -189,7 +189,8 @@ def _found(part: pl.DataFrame, name: str, kind: str, keep: float) -> Iterator[di
 def labelled(folder: Path, study: Study) -> pl.DataFrame:
     """The train samples with their SQ, what was planted in them, and what is asked.
 
-    ``mix`` tells kinds of question apart; ``asked`` and ``length`` are as in `expectation.Asked`.
+    ``mix`` tells kinds of question apart, ``asked`` is all instructions in one text, ``length`` is
+    that of the responses in characters.
     """
     truth = pl.read_parquet(folder / "truth.parquet")
     results = folder / "run" / "results"

@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 import revolion
 from revolion import pipeline
 from revolion.cells import common
-from revolion.expectation import Asked, combined
+from revolion.expectation import combined
 from revolion.questions import form
 from revolion.scoring import SCORES
 from revolion.settings import Study
@@ -52,16 +52,16 @@ class Measured:
     foils: Floats
 
     @cached_property
-    def asked(self) -> Asked:
-        """What is known before responses are looked at."""
-        return Asked(self.rows["asked"].to_list(), self.rows["length"].to_list())
+    def asked(self) -> list[str]:
+        """The instructions of each sample in one text."""
+        return self.rows["asked"].to_list()
 
     @cached_property
     def strata(self) -> dict[str, NDArray[np.str_]]:
         """The stratum of each sample, by length alone and by form of question and length."""
         length = self.rows["length"].to_numpy()
         third = np.searchsorted(np.quantile(length, (1 / 3, 2 / 3)), length).astype(str)
-        forms = np.array([form(text) for text in self.asked.instructions])
+        forms = np.array([form(text) for text in self.asked])
         return {"length": third, "form": np.char.add(forms, third)}
 
     def grounding(self, foils: int) -> Floats:

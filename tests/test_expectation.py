@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revolion import expectation
-from revolion.expectation import Asked, _fitted, _Traits, combined
+from revolion.expectation import _fitted, _frequent, _held, combined
 
 RANDOM = np.random.default_rng(7)
 
 
-def asked(size: int) -> Asked:
-    """Two kinds of question in turns, responses of 10 to 60 characters."""
+def asked(size: int) -> list[str]:
+    """Two kinds of question in turns, each in one of three ways."""
     kinds = ("how many circles are there", "name the object at the top")
-    lengths = RANDOM.integers(10, 60, size).tolist()
-    return Asked([kinds[place % 2] for place in range(size)], lengths)
+    ways = ("please", "now", "")
+    return [f"{kinds[place % 2]} {ways[place % 3]}" for place in range(size)]
 
 
 def refitted(scores: np.ndarray, traits: np.ndarray, penalty: float, left_out: int) -> float:
@@ -36,11 +36,11 @@ def test_each_sample_is_predicted_by_the_others_alone(monkeypatch: pytest.Monkey
     """In stretches of five, the last one shorter."""
     monkeypatch.setattr(expectation, "_AT_ONCE", 5)
     questions = asked(12)
-    traits = _Traits.seen_in(questions)
-    rows = np.concatenate([part for _, part in traits(questions)])
-    assert rows.shape == (12, len(traits.words) + 2)
+    words = _frequent(questions)
+    rows = np.concatenate([part for _, part in _held(words, questions)])
+    assert rows.shape == (12, 12)
     scores = rows @ RANDOM.normal(size=rows.shape[1]) + RANDOM.normal(size=(2, 12))
-    found = _fitted(scores, questions, traits)
+    found = _fitted(scores, questions, words)
     for one, values in zip(found, scores, strict=True):
         by_penalty = [
             np.array([refitted(values, rows, penalty, place) for place in range(12)])
@@ -85,31 +85,33 @@ def test_a_score_that_is_the_same_for_all_adds_nothing() -> None:
 
 def test_sums_in_another_order_break_no_ties() -> None:
     """Equal samples are ordered by uid, which the last bit of a sum must not come before."""
-    random = np.random.default_rng(3)
-    scores, lengths = random.normal(size=300), random.integers(5, 99, 300).tolist()
+    scores = np.random.default_rng(3).normal(size=300)
     words = [f"how many of kind {place % 7} are there" for place in range(300)]
-    found = combined([scores], Asked(words, lengths))
-    turned = combined([scores[::-1]], Asked(words[::-1], lengths[::-1]))
-    assert turned[::-1].tolist() == found.tolist()
+    turned = combined([scores[::-1]], words[::-1])
+    assert turned[::-1].tolist() == combined([scores], words).tolist()
 
 
 @given(st.permutations(range(25)))
 def test_the_order_of_samples_is_no_matter(order: list[int]) -> None:
-    random = np.random.default_rng(1)
-    scores, lengths = random.normal(size=25), random.integers(1, 90, 25).tolist()
+    scores = np.random.default_rng(1).normal(size=25)
     words = [f"{'what' if place % 3 else 'where'} is it {place % 5}" for place in range(25)]
-    found = combined([scores], Asked(words, lengths))
-    moved = combined(
-        [scores[order]], Asked([words[at] for at in order], [lengths[at] for at in order])
-    )
-    np.testing.assert_allclose(moved, found[order], atol=2e-9)
+    moved = combined([scores[order]], [words[at] for at in order])
+    np.testing.assert_allclose(moved, combined([scores], words)[order], atol=2e-9)
+
+
+def test_where_all_ask_alike_the_mean_is_what_one_expects() -> None:
+    scores = RANDOM.normal(size=9)
+    gaps = scores - scores.mean()
+    for instruction in ("what is shown", ""):
+        found = combined([scores], [instruction] * 9)
+        np.testing.assert_allclose(found, gaps / gaps.std(), atol=1e-8)
 
 
 def test_strangers_are_measured_by_what_the_others_let_expect() -> None:
     questions = asked(200)
     easy = np.arange(200) % 2 == 0
     scores = np.where(easy, 0.9, 0.4) + RANDOM.normal(scale=0.05, size=200)
-    strangers = Asked([questions.instructions[0], questions.instructions[1]] * 2, [30] * 4)
+    strangers = questions[:2] * 2
     values = np.array([0.9, 0.4, 0.7, 0.6])
     found = combined([scores], questions, ([values], strangers))
     assert found[:2] == pytest.approx([0, 0], abs=0.5)

@@ -12,7 +12,7 @@ import pytest
 
 import revolion
 from revolion.digests import uniform
-from revolion.expectation import Asked, combined
+from revolion.expectation import combined
 from revolion.foils import foil
 from revolion.models import Weight
 from revolion.models.fake import FakeVLM
@@ -93,10 +93,7 @@ def test_combined_is_made_of_all_that_is_measured(
     (part,) = run.glob("split/all/*/brick-train.parquet")
     turns = dict(pl.read_parquet(part).select("uid", "turns").iter_rows())
     rows: list[list[dict[str, Any]]] = [turns[uid] for uid in found["uid"]]
-    asked = Asked(
-        [" ".join(turn["instruction"] for turn in said) for said in rows],
-        [sum(len(turn["response"]) for turn in said) for said in rows],
-    )
+    asked = [" ".join(turn["instruction"] for turn in said) for said in rows]
     kinds = [found[kind].to_numpy() for kind in ("best", "logprob", "grounding")]
     np.testing.assert_allclose(found["combined"], combined(kinds, asked), atol=1e-9)
     selected = pl.read_parquet(run / "results/selection.parquet")

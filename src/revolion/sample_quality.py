@@ -12,7 +12,7 @@ import polars as pl
 
 from revolion import quality
 from revolion.cells import Cell, common, part_of
-from revolion.expectation import Asked, combined
+from revolion.expectation import combined
 from revolion.jobs import Job
 from revolion.units import foil_of
 from revolion.weighing import LIKELIHOOD
@@ -122,13 +122,10 @@ def with_combined(
     return sq.with_columns(combined=combined(scores, _asked(*learnt), strange))
 
 
-def _asked(sq: pl.DataFrame, samples: pl.DataFrame) -> Asked:
-    """What is known of the samples before their responses, in the order of their scores."""
-    turns = pl.col("turns").list
-    said = samples.select(
-        "uid",
-        instructions=turns.eval(pl.element().struct["instruction"]).list.join(" "),
-        length=turns.eval(pl.element().struct["response"].str.len_chars()).list.sum(),
+def _asked(sq: pl.DataFrame, samples: pl.DataFrame) -> list[str]:
+    """The instructions of each sample in one text, in the order of their scores."""
+    texts = pl.col("turns").list.eval(pl.element().struct["instruction"]).list.join(" ")
+    said = samples.select("uid", asked=texts)
+    return (
+        sq.select("uid").join(said, on="uid", how="left", maintain_order="left")["asked"].to_list()
     )
-    rows = sq.select("uid").join(said, on="uid", how="left", maintain_order="left")
-    return Asked(rows["instructions"].to_list(), rows["length"].to_list())

@@ -16,7 +16,7 @@ VERSIONS = {
     "answer": 3,
     "score": 2,
     "weigh": 3,
-    "grade": 8,
+    "grade": 9,
     "refine": 2,
     "verify": 3,
     "plant": 1,
