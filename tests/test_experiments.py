@@ -17,12 +17,12 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoModelForImageTextToText
 
+from revolion.concordance import chance, kendall, spearman
 from revolion.crossed import Answered, Difference
 from revolion.demo import BASE, study, world
 from revolion.demo.abilities import ABILITIES
 from revolion.demo.experiments import EXPERIMENTS, architecture, dq, evaluation_set, merging
 from revolion.demo.experiments.bridging import Captions, write_parts
-from revolion.demo.experiments.concordance import chance, kendall, spearman
 from revolion.demo.experiments.frame import ANSWERED, Finding, Given, between, verdict, write
 from revolion.hypotheses import Verdict
 from revolion.models.bridge.making import assemble

@@ -198,3 +198,10 @@ def test_steps_from_epochs() -> None:
     assert TuningSettings(epochs=2, batch_size=10).steps_for(100) == 20
     assert TuningSettings(batch_size=10).steps_for(100) == 10
     assert TuningSettings(batch_size=10).steps_for(3) == 1
+
+
+def test_a_floor_is_in_the_unit_of_the_score_that_selects() -> None:
+    """Log-likelihoods and what is above expectation go below 0."""
+    datasets = [{"name": name, "path": f"{name}.json"} for name in "ab"]
+    study = parse({"datasets": datasets, "refine": {"floor": -0.5}}, "study.yaml")
+    assert study.refine.floor == -0.5

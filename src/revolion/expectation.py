@@ -23,12 +23,12 @@ Floats = NDArray[np.float64]
 Words = Mapping[str, int]
 
 WORDS = 200
-"""The most words of instructions that count as traits."""
+"""The most words of instructions that are looked at."""
 
 _RARE = 0.02  # a word that fewer samples hold, or fewer lack, tells little of the others
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 _NOTHING = 1e-9
-_AT_ONCE = 1 << 16  # samples whose traits are held: 100 MB
+_AT_ONCE = 1 << 16  # samples whose words are held: 100 MB
 _DIGITS = 9  # beyond them sums depend on the machine's linear algebra, and ties would break
 
 

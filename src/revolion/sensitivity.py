@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from revolion import metrics, quality
+from revolion.concordance import kendall, spearman
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def choices(
         for mq in (_mixed(means, weights, set()), *variants.values())
     )
     rows = [
-        {"choice": choice} | agreement(usual, dq)
+        {"choice": choice, "spearman": spearman(usual, dq), "kendall": kendall(usual, dq)}
         for choice, dq in zip(variants, changed, strict=True)
     ]
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -59,20 +60,3 @@ def _mixed(means: Mapping[str, Floats], weights: Mapping[str, float], without: s
     whole = math.fsum(left.values())
     mixed: Floats = np.add.reduce([means[name] * (left[name] / whole) for name in left])
     return mixed
-
-
-def agreement(one: Floats, other: Floats) -> dict[str, float | None]:
-    """The rank correlations of two float64[n], ties allowed for.
-
-    ``spearman`` is the correlation of mean ranks, ``kendall`` tau-b (Kendall, "The treatment of
-    ties in ranking problems", Biometrika 1945).
-    """
-    signs = [np.sign(values[:, None] - values) for values in (one, other)]
-    # The sum of a row of signs is twice a mean rank, but for a constant.
-    places = [some.sum(axis=1) for some in signs]
-    return {"spearman": _cosine(*places), "kendall": _cosine(*signs)}
-
-
-def _cosine(one: Floats, other: Floats) -> float | None:
-    length = math.sqrt(float((one**2).sum()) * float((other**2).sum()))
-    return float((one * other).sum()) / length if length > 0 else None

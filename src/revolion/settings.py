@@ -181,9 +181,7 @@ class RefineSettings(Section):
     """Which samples are kept."""
 
     keep: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="share of each train part")
-    floor: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="samples of lower SQ are never kept"
-    )
+    floor: float | None = Field(None, description="samples of lower SQ are never kept")
     budget: Count | None = Field(None, description="at most this many samples over all data sets")
     evaluation_size: Count = Field(1000, description="evaluation samples kept of each data set")
 

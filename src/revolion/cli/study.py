@@ -167,7 +167,12 @@ def audit(
     say(f"all numbers: {folder}/results/audit.md, audit.parquet, planted.parquet, audit.json")
 
 
-@app.command(epilog=example("revolion export study.yaml exported --to llamafactory --copy-images"))
+@app.command(
+    epilog=example(
+        "revolion export study.yaml exported --to llamafactory --copy-images",
+        "revolion export study.yaml adapter --adapter arm-refined-0",
+    )
+)
 def export(
     study: StudyFile,
     out: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="the folder to write into")],

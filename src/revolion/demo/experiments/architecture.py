@@ -17,8 +17,8 @@ import polars as pl
 from revolion import pipeline
 from revolion.agreement import agreements
 from revolion.aligning import ALIGNMENT
+from revolion.concordance import chance, spearman
 from revolion.demo.experiments.bridging import Captions, bridge
-from revolion.demo.experiments.concordance import chance, spearman
 from revolion.demo.experiments.frame import RUN, Finding, Given, drawn
 from revolion.demo.study import write
 from revolion.hypotheses import LEVEL, holm

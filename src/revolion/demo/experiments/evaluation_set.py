@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from revolion import pipeline, quality
 from revolion.arms import arms_of
+from revolion.concordance import chance, kendall, spearman
 from revolion.crossed import Answered
-from revolion.demo.experiments.concordance import chance, kendall, spearman
 from revolion.demo.experiments.frame import RUN, Finding, Given, drawn, models_of
 from revolion.demo.study import SETTINGS
 from revolion.demo.world import SAMPLES

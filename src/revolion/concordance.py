@@ -1,4 +1,7 @@
-"""How far two rankings agree, and whether chance would do as well. Pure."""
+"""How far two rankings agree, and whether chance would do as well. Pure.
+
+scipy's statistics take long to load, so they are loaded where they are wanted.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -14,15 +16,22 @@ SHUFFLES = 9999
 
 
 def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> float | None:
-    """Spearman's rank correlation, None where one side has one value throughout."""
-    if min(np.ptp(first), np.ptp(second)) == 0:
+    """Spearman's rank correlation, in [-1, 1].
+
+    None where one side has one value throughout, or one that is not known (NaN).
+    """
+    from scipy import stats
+
+    if not _varied(first, second):
         return None
     return float(stats.spearmanr(first, second).statistic)
 
 
 def kendall(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> float | None:
     """Kendall's tau-b, which takes ties into account; None as for `spearman`."""
-    if min(np.ptp(first), np.ptp(second)) == 0:
+    from scipy import stats
+
+    if not _varied(first, second):
         return None
     return float(stats.kendalltau(first, second).statistic)
 
@@ -35,6 +44,8 @@ def chance(
     By all orders where they are few; else by 9,999 and these values themselves (Phipson and Smyth,
     2010), so it is never 0.
     """
+    from scipy import stats
+
     other = stats.rankdata(second)
     tested = stats.permutation_test(
         (stats.rankdata(first),),
@@ -45,3 +56,7 @@ def chance(
         rng=seed,
     )
     return float(tested.pvalue)
+
+
+def _varied(first: Sequence[float] | Floats, second: Sequence[float] | Floats) -> bool:
+    return all(float(np.ptp(side)) > 0 for side in (first, second))
