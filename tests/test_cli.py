@@ -135,7 +135,7 @@ def test_refine_starts_from_the_studys_own_settings(revolion: Command, tmp_path:
     ("options", "message"),
     [
         (("--keep", "0"), "refine.keep: found 0.0; allowed: greater than 0"),
-        (("--floor", "2"), "refine.floor: found 2.0; allowed: less than or equal to 1"),
+        (("--floor", "nan"), "refine.floor: found NaN; allowed: a finite number"),
         (("--budget", "0"), "refine.budget: found 0; allowed: greater than or equal to 1"),
         ((), "no scores yet"),
     ],
