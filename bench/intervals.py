@@ -40,16 +40,17 @@ def main() -> None:
     parser.add_argument("--datasets", type=int, default=20)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--replicates", type=int, default=10_000)
+    parser.add_argument("--tunings", type=int, default=1)
     given = parser.parse_args()
     count, size, random = given.datasets, given.samples, np.random.default_rng(0)
     texts = [" ".join(random.choice(list("abcdefgh"), 12)) for _ in range(size)]
     answers = [" ".join(random.choice(list("abcdefgh"), 12)) for _ in range(size)]
     scores = metrics.score(answers, [[text] for text in texts], "none", meteor="exact+stem")
     one = np.stack([scores.statistics[name] for name in metrics.STATISTICS], axis=1)
-    statistics = np.tile(one, (1, count))
-    values = [random.uniform(size=(size, count)) for _ in range(count)]
+    statistics = np.tile(one, (1, given.tunings * count))
+    values = [random.uniform(size=(given.tunings, size, count)) for _ in range(count)]
     names = [f"set {number}" for number in range(count)]
-    mq = np.stack([some.mean(axis=0) for some in values], axis=1)
+    mq = np.stack([some.mean(axis=1) for some in values], axis=2)
     print(f"{count} x {count}, {size} samples each, {given.replicates} replicates", end="; ")
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} processors")
     groups = [[f"{name} {number}" for number in range(size)] for name in names]

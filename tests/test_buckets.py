@@ -25,7 +25,9 @@ def test_dq_of_a_bucket_is_that_of_its_samples_alone() -> None:
         "form": [["what"] * 8, ["other"] * 8, ["other"] * 8],
     }
     groups = [[f"{at}-{n // 2}" for n in range(8)] for at in range(3)]
-    found = dq_by_bucket(["a", "b", "c"], values, blocks_of(groups), labels, replicates=100)
+    found = dq_by_bucket(
+        ["a", "b", "c"], [some[None] for some in values], blocks_of(groups), labels, replicates=100
+    )
     assert found.schema == SCHEMA
     assert found["bucket"].unique(maintain_order=True).to_list() == [
         "short",

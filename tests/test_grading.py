@@ -46,7 +46,7 @@ def test_published_means_are_summed_exactly() -> None:
     uids = [f"{number}" for number in range(len(values))]
     names = (*metrics.COMPONENTS, "mq", *metrics.STATISTICS)
     turns = pl.DataFrame({"uid": uids} | dict.fromkeys(names, values))
-    table = _mq_table({("a", "b"): Cell(uids, turns, np.arange(len(uids)))}, "six", NOTHING)
+    table = _mq_table({("a", "b"): [Cell(uids, turns, np.arange(len(uids)))]}, "six", NOTHING)
     assert table["mq"].item() == table["meteor"].item() == exact
     arm = {"arm": "full", "share": None, "budget": None}
     seeds = pl.DataFrame(arm | {"seed": range(6), "dataset": "a", "mq": values})
@@ -64,6 +64,6 @@ def test_mq_on_unseen_samples_leaves_out_what_that_model_has_seen() -> None:
     rows = [("a", "b", "x"), ("a", "b", "gone"), ("b", "b", "y"), ("a", "a", "z")]
     rows += [("c", "b", uid) for uid in "xyz"]
     seen = pl.DataFrame(rows, schema=SEEN_SCHEMA, orient="row")
-    table = _mq_table({("a", "b"): cell, ("c", "b"): cell, ("d", "b"): cell}, "six", seen)
+    table = _mq_table({(tuned_on, "b"): [cell] for tuned_on in "acd"}, "six", seen)
     assert table["unseen"].to_list() == [2, 0, 3]
     assert table["mq_unseen"].to_list() == [0.375, None, table["mq"][0]]

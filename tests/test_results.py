@@ -69,9 +69,9 @@ def test_intervals_are_over_groups_of_images(make_study: StudyMaker, tmp_path: P
     wide = wide.join(groups, on=["dataset", "uid"], validate="1:1").sort("uid")
     parts = [wide.filter(dataset=name) for name in names]
     assert any(part["group"].n_unique() < part.height for part in parts)
-    values = [part.select(names).to_numpy() for part in parts]
+    values = [part.select(names).to_numpy()[None] for part in parts]
     blocks = blocks_of([part["group"].to_list() for part in parts])
-    found = ranked(means_of(np.array(summary["mq"]), values, blocks))
+    found = ranked(means_of(np.array([summary["mq"]]), values, blocks))
     for place, name in enumerate(names):
         row = summary["dq"][name]
         expected = [found.value[place], found.low[place], found.high[place]]

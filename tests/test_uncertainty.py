@@ -35,7 +35,7 @@ def drawn(values: list[Floats], groups: list[list[str]], replicates: int = 4000)
         [some.mean(axis=0) if len(some) else np.full(len(values), np.nan) for some in values],
         axis=1,
     )
-    return means_of(mq, values, blocks_of(groups), replicates)
+    return means_of(mq[None], [some[None] for some in values], blocks_of(groups), replicates)
 
 
 def test_a_cell_has_the_interval_of_the_textbook() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from revolion.plan import Planner
 from revolion.settings import Study, effective
-from revolion.units import CHANGED, PLANTED, Model, Parts, Unit, fold_of, without
+from revolion.units import CHANGED, PLANTED, Model, Parts, Unit, fold_of, tuned_on, without
 
 
 def plant(study: Study, before: Sequence[Unit], planting: Mapping[str, Any]) -> Unit:
@@ -55,11 +55,15 @@ class _Audit:
         planner, parts = self.planner, self.planner.parts
         if not parts[name, PLANTED].samples:
             return
-        grid = {other: self.tunings[other] for other in self.study.names}
+        grid = {
+            model: self.tunings[model]
+            for other in self.study.names
+            for model in planner.models_of(other)
+        }
         if planner.measured("answers"):
-            for other in self.study.names:
-                if other != name:
-                    yield from self.answered(other, name)
+            for model in grid:
+                if tuned_on(model) != name:
+                    yield from self.answered(model, name)
         yield from planner.weighings(grid, parts[name, PLANTED])
         if planner.measured("crossfit"):
             for fold in range(self.study.quality.folds):

@@ -99,21 +99,40 @@ def widened(replicates: Floats, estimate: Floats | float, groups: float) -> Floa
     return np.asarray((replicates - estimate) * math.sqrt((groups + 1) / (groups - 1)))
 
 
+def covariance(columns: Floats) -> Floats:
+    """float64[N, N] of float64[R, N]."""
+    centred = columns - columns.mean(axis=0)
+    return np.asarray(centred.T @ centred / len(columns))
+
+
 def half_widths(by_part: Floats, whole: Floats, groups: Floats) -> Floats:
     """Half the width of 95 % intervals of sums of parts, each of which hangs on one data set.
 
     Arguments: ``by_part`` float64[…, parts], the variance of each part; ``whole`` float64[…], that
     of their sum, which is more or less where data sets share groups; ``groups`` float64[parts].
-    The degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of
-    variance components", Biometrics Bulletin 1946), at least 1: those of each part by its share in
-    the whole.
+    The degrees of freedom are at least 1.
     """
-    shares = np.zeros_like(by_part)
-    np.divide(by_part**2, np.broadcast_to(groups - 1, by_part.shape), shares, where=by_part != 0)
+    freedom = np.maximum(1.0, satterthwaite(by_part, groups - 1))
+    return np.asarray(stdtrit(freedom, 0.975) * np.sqrt(whole))
+
+
+def satterthwaite(variances: Floats, freedom: Floats, total: Floats | None = None) -> Floats:
+    """The degrees of freedom of sums of variances (Satterthwaite, "An approximate distribution of
+    estimates of variance components", Biometrics Bulletin 1946): of each by its share.
+
+    Arguments: ``variances`` float64[…, parts], ``freedom`` of the same shape or of the last axis,
+    ``total`` float64[…] where the parts are added up otherwise. Returns float64[…], the least of
+    the parts' where nothing varies.
+    """
+    total = variances.sum(axis=-1) if total is None else total
+    freedom = np.broadcast_to(freedom, variances.shape)
+    shares = np.zeros_like(variances)
+    np.divide(variances**2, freedom, shares, where=variances != 0)
     # Where nothing varies, it is no matter of how much freedom.
-    freedom = np.ones_like(whole)
-    np.divide(by_part.sum(axis=-1) ** 2, shares.sum(axis=-1), freedom, where=whole != 0)
-    return np.asarray(stdtrit(np.maximum(1.0, freedom), 0.975) * np.sqrt(whole))
+    found = np.empty(total.shape)
+    found[...] = freedom.min(axis=-1)
+    np.divide(total**2, shares.sum(axis=-1), found, where=total != 0)
+    return found
 
 
 def interval(

@@ -71,10 +71,10 @@ def dq_by_bucket(
         for bucket in order:
             inside = [some == bucket for some in placed]
             if any(some.any() for some in inside):
-                part = [some[chosen] for some, chosen in zip(values, inside, strict=True)]
+                part = [some[:, chosen] for some, chosen in zip(values, inside, strict=True)]
                 where = [some[chosen] for some, chosen in zip(blocks, inside, strict=True)]
                 found = _ranked(part, where, kind, with_self, replicates)
-                sizes = [len(some) for some in part]
+                sizes = [len(some) for some in where]
                 for row in _rows(names, sizes, found, with_self):
                     rows.append({"by": by, "bucket": bucket} | row)
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -84,9 +84,10 @@ def _ranked(
     values: Sequence[Floats], blocks: Sequence[Ints], kind: str, with_self: bool, replicates: int
 ) -> Ranked:
     columns = [
-        [quality.mean(model) if len(model) else np.nan for model in some.T] for some in values
+        [[quality.mean(model) if len(model) else np.nan for model in tuned.T] for tuned in some]
+        for some in values
     ]
-    mq = np.array(columns, dtype=np.float64).T
+    mq = np.array(columns, dtype=np.float64).transpose(1, 2, 0)
     return ranked(means_of(mq, values, blocks, replicates), kind, with_self)
 
 

@@ -6,7 +6,7 @@ over the samples that all models have answered; how many that leaves stands besi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from revolion import quality
 from revolion.errors import DeviceMemoryError
 from revolion.jobs import Job
 from revolion.scoring import SCORES
-from revolion.units import without
+from revolion.units import tuned_on, tunings_of, without
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,22 +44,35 @@ class Cell:
         return quality.turn_mean(self.turns[column].to_numpy(), self.index, len(self.uids))
 
 
-def part_of(job: Job, asked: str, side: str, columns: list[str] | None = None) -> dict[str, Cell]:
-    """Each model's scores of one part, over the samples that all of them have answered.
+def part_of(
+    job: Job, asked: str, side: str, columns: list[str] | None = None
+) -> dict[str, list[Cell]]:
+    """The scores of one part by each data set's models, one for each tuning.
 
-    Those of a train part's home model, if there are any, are of the models of its other folds; so
-    are those of planted samples.
+    They are over the samples that all of them have answered. Those of a train part's home model, if
+    there are any, are of the models of its other folds; so are those of planted samples.
     """
     tables = {}
-    for model in job.study.names:
-        roles = [f"{model}/{asked}-{side}"]
-        if model == asked and side != "evaluation":
-            folds = range(job.study.quality.folds)
-            roles = [f"{without(model, fold)}/{asked}-{side}" for fold in folds]
+    for model, roles in _roles(job, asked, side):
         found = [job.source(role) / SCORES for role in roles if role in job.unit.sources]
         if found:
             tables[model] = pl.concat(pl.read_parquet(file, columns=columns) for file in found)
-    return common(tables, asked, side)
+    by_dataset: dict[str, list[Cell]] = {}
+    for model, cell in common(tables, asked, side).items():
+        by_dataset.setdefault(tuned_on(model), []).append(cell)
+    return by_dataset
+
+
+def _roles(job: Job, asked: str, side: str) -> Iterator[tuple[str, list[str]]]:
+    """Models, and where a job finds their scores of a part, if it does."""
+    settings = job.study.quality
+    for name in job.study.names:
+        if name == asked and side != "evaluation":
+            folds = range(settings.folds)
+            yield name, [f"{without(name, fold)}/{asked}-{side}" for fold in folds]
+        else:
+            for model in tunings_of(name, settings.tunings_due):
+                yield model, [f"{model}/{asked}-{side}"]
 
 
 def common(tables: Mapping[str, pl.DataFrame], dataset: str, side: str) -> dict[str, Cell]:

@@ -12,7 +12,7 @@ from revolion.answering import ANSWERS
 from revolion.jobs import LOG
 from revolion.settings import SQ_OF, Measure, Study
 from revolion.store import Store
-from revolion.units import Unit, without
+from revolion.units import Unit, tuned_on, without
 from revolion.weighing import LIKELIHOOD
 
 _TABLES = {"answer": ANSWERS, "weigh": LIKELIHOOD}
@@ -49,7 +49,8 @@ def _units(study: Study, units: Sequence[Unit]) -> Mapping[Measure, list[Unit]]:
 def _foreign(study: Study, unit: Unit) -> bool:
     """Whether a model of the grid answers another data set than the one that it was tuned on."""
     model, part = unit.names
-    return model in study.names and part.rpartition("-")[0] != model
+    of = tuned_on(model)
+    return of in study.names and part.rpartition("-")[0] != of
 
 
 def _sum(store: Store, units: Sequence[Unit]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from revolion import quality
+from revolion.bootstrap import satterthwaite
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -102,7 +103,7 @@ def difference(
     own = [_per_group([gap[None]], [some]) for gap, some in zip(gaps, groups, strict=True)]
     own_variances = np.array([(sums**2).sum() for sums in own]) / len(gaps) ** 2
     over_groups = float((_per_group([gap[None] for gap in gaps], groups) ** 2).sum())
-    df = _satterthwaite(own_variances, counts - 1)
+    df = float(satterthwaite(own_variances, counts - 1.0))
     tunings = len(first[0])
     if tunings < 2:
         return Difference(value, over_groups, 0.0, 0.0, df)
@@ -112,13 +113,13 @@ def difference(
     parts = np.array([over_groups, *over_tunings, *over_both])
     rest = tunings - 1
     freedom = np.array([df, rest, rest, df * rest, df * rest])
-    total = max(variance, LEAST * over_groups)
+    total = np.array(max(variance, LEAST * over_groups))
     return Difference(
         value,
         over_groups,
         sum(over_tunings),
         sum(over_both),
-        max(1.0, _satterthwaite(parts, freedom, total)),
+        max(1.0, float(satterthwaite(parts, freedom, total))),
     )
 
 
@@ -150,13 +151,3 @@ def _over_both(arm: Sequence[Floats], groups: Sequence[Ints]) -> float:
     tunings = len(arm[0])
     left = [part - part.mean(axis=0) for part in arm]
     return float((_per_group(left, groups) ** 2).sum()) / (tunings * (tunings - 1))
-
-
-def _satterthwaite(
-    variances: Floats, freedom: NDArray[np.float64] | Ints, total: float | None = None
-) -> float:
-    """The degrees of freedom of a sum of variances, or of a ``total`` that they are terms of."""
-    total = float(variances.sum()) if total is None else total
-    if not total:  # nothing varies, and what it is divided by is no matter
-        return float(freedom.min())
-    return total**2 / float((variances**2 / freedom).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from revolion.uncertainty import Replicated, means_of, mq_intervals, ranked, rep
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+Tunings = Sequence[Cell]
+"""What one data set's models, one for each tuning, scored on one part."""
+
 TABLES = tuple(
     f"{name}.parquet"
     for name in ("mq", "dq", "dq_ranks", "dq_differences", "dq_buckets", "dq_choices", "sq")
@@ -46,26 +50,29 @@ def grade(job: Job) -> None:
     write_table(pl.concat(sq), job.folder / "sq.parquet")
 
 
-def _rate_datasets(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> None:
+def _rate_datasets(job: Job, evaluated: Mapping[str, Mapping[str, Tunings]]) -> None:
     """Leave the tables of MQ and DQ.
 
-    Arguments: ``evaluated`` each model's scores of each data set's evaluation part.
+    Arguments: ``evaluated`` the scores of each data set's evaluation part, by data set tuned on.
     """
     names, preset = job.study.names, job.study.metrics.preset
     kind = job.study.quality.dq, job.study.quality.with_self
-    grid = {(model, asked): evaluated[asked][model] for model in names for asked in names}
-    mq = quality.mq_matrix({pair: cell.mq for pair, cell in grid.items()}, names)
+    grid = {(tuned_on, asked): evaluated[asked][tuned_on] for tuned_on in names for asked in names}
+    mq = [
+        quality.mq_matrix({pair: cells[number].mq for pair, cells in grid.items()}, names)
+        for number in range(job.study.quality.tunings_due)
+    ]
     table = _mq_table(grid, preset, pl.read_parquet(job.source("split") / SEEN))
     blocks = blocks_of(_groups(job, evaluated))
-    parts = [[*evaluated[asked].values()] for asked in names]
-    values = [np.stack([cell.mq for cell in part], axis=1) for part in parts]
-    means = means_of(mq, values, blocks)
-    sums = [_sums(part, place) for part, place in zip(parts, blocks, strict=True)]
-    corpora = replicated(_matrix(table, "corpus_mq"), sums, corpus_mq(preset))
+    parts = [[*zip(*evaluated[asked].values(), strict=True)] for asked in names]
+    values = [np.array([[cell.mq for cell in some] for some in part]).mT for part in parts]
+    means = means_of(np.stack(mq), values, blocks)
+    sums = [_sums([*chain(*part)], place) for part, place in zip(parts, blocks, strict=True)]
+    corpora = replicated(_corpora(sums, preset, len(mq)), sums, corpus_mq(preset))
     components = {name: _matrix(table, name) for name in metrics.COMPONENTS}
     rated = ranked(means, *kind)
     labels = {
-        "length": by_length([part[0].values("bleu_reference_length") for part in parts]),
+        "length": by_length([some[0].values("bleu_reference_length") for some, *_ in parts]),
         "form": _forms(job, evaluated),
     }
     tables = {
@@ -80,17 +87,17 @@ def _rate_datasets(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> Non
         write_table(rows, job.folder / f"{name}.parquet")
 
 
-def _groups(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> list[list[str]]:
+def _groups(job: Job, evaluated: Mapping[str, Mapping[str, Tunings]]) -> list[list[str]]:
     """The group of images of each evaluation sample that is compared."""
     table = pl.read_parquet(job.source("split") / splits.GROUPS).filter(side="evaluation")
     found = []
     for asked, cells in evaluated.items():
         group = dict(table.filter(dataset=asked).select("uid", "group").iter_rows())
-        found.append([group[uid] for uid in next(iter(cells.values())).uids])
+        found.append([group[uid] for uid in next(iter(cells.values()))[0].uids])
     return found
 
 
-def _forms(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> list[list[str]]:
+def _forms(job: Job, evaluated: Mapping[str, Mapping[str, Tunings]]) -> list[list[str]]:
     """The form of question of the first turn of each evaluation sample that is compared."""
     found = []
     for asked, cells in evaluated.items():
@@ -99,7 +106,7 @@ def _forms(job: Job, evaluated: Mapping[str, Mapping[str, Cell]]) -> list[list[s
         asks = dict(
             pl.read_parquet(file, columns=["uid", "turns"]).select("uid", first).iter_rows()
         )
-        found.append([form(asks[uid]) for uid in next(iter(cells.values())).uids])
+        found.append([form(asks[uid]) for uid in next(iter(cells.values()))[0].uids])
     return found
 
 
@@ -135,25 +142,36 @@ def _bounds(column: str, found: Replicated) -> dict[str, pl.Series]:
     return {name: pl.Series(bounds.ravel()).fill_nan(None) for name, bounds in columns.items()}
 
 
+def _corpora(sums: Sequence[Sums], preset: str, tunings: int) -> Floats:
+    """MQ of corpora by tuning: float64[T, N, N]."""
+    columns = [corpus_mq(preset)(some.values.sum(axis=0, keepdims=True))[0] for some in sums]
+    return np.stack(columns, axis=-1).reshape(tunings, -1, len(sums))
+
+
 def _mq_table(
-    grid: Mapping[tuple[str, str], Cell], preset: str, seen: pl.DataFrame
+    grid: Mapping[tuple[str, str], Tunings], preset: str, seen: pl.DataFrame
 ) -> pl.DataFrame:
     """A row per cell: means of per-sample values, and the corpus-level values beside them.
 
-    Arguments: ``seen`` as `overlap.seen` gives it; MQ over the other samples is null if none is.
+    All of them are means over tunings. Arguments: ``seen`` as `overlap.seen` gives it; MQ over the
+    other samples is null if none is.
     """
     rows = []
-    for (tuned_on, asked), cell in grid.items():
-        sums = {name: float(cell.turns[name].sum()) for name in metrics.STATISTICS}
-        corpus = metrics.corpus_from_statistics(sums, preset)
-        means = {name: quality.mean(cell.values(name)) for name in (*metrics.COMPONENTS, "mq")}
+    for (tuned_on, asked), cells in grid.items():
+        uids = cells[0].uids
         known = seen.filter(tuned_on=tuned_on, evaluated_on=asked)["uid"]
-        unseen = ~pl.Series(cell.uids).is_in(known.implode()).to_numpy()
-        rows.append(
-            {"tuned_on": tuned_on, "evaluated_on": asked, "samples": len(cell.uids)}
-            | means
-            | {"unseen": int(unseen.sum())}
-            | {"mq_unseen": quality.mean(cell.mq[unseen]) if unseen.any() else None}
-            | {f"corpus_{name}": value for name, value in corpus.items()}
-        )
-    return pl.DataFrame(rows, schema_overrides={"mq_unseen": pl.Float64})
+        unseen = ~pl.Series(uids).is_in(known.implode()).to_numpy()
+        levels = [_levels(cell, preset, unseen) for cell in cells]
+        means = {name: quality.mean(np.array([one[name] for one in levels])) for name in levels[0]}
+        place = {"tuned_on": tuned_on, "evaluated_on": asked, "samples": len(uids)}
+        rows.append(place | means | {"unseen": int(unseen.sum())})
+    return pl.DataFrame(rows).with_columns(pl.col("mq_unseen").fill_nan(None))
+
+
+def _levels(cell: Cell, preset: str, unseen: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """One model's metrics on one part: means of samples, mq of ``unseen`` ones, and corpora."""
+    sums = {name: float(cell.turns[name].sum()) for name in metrics.STATISTICS}
+    corpus = metrics.corpus_from_statistics(sums, preset)
+    means = {name: quality.mean(cell.values(name)) for name in (*metrics.COMPONENTS, "mq")}
+    means["mq_unseen"] = quality.mean(cell.mq[unseen]) if unseen.any() else math.nan
+    return means | {f"corpus_{name}": float(value) for name, value in corpus.items()}

@@ -29,6 +29,8 @@ from revolion.units import (
     Unit,
     foil_of,
     fold_of,
+    tuned_on,
+    tunings_of,
     without,
 )
 
@@ -68,7 +70,7 @@ def _require_names(study: Study) -> None:
     server, quality = study.answering.server, study.quality
     if server is None or server.names is None:
         return
-    models = list(study.names)
+    models = [model for name in study.names for model in tunings_of(name, quality.tunings_due)]
     if "crossfit" in quality.measures:
         models += [without(name, fold) for name in study.names for fold in range(quality.folds)]
     models += [arm.model(seed) for arm in arms_of(study) for seed in range(study.verify.seeds)]
@@ -136,16 +138,20 @@ class Planner:
 
     def grid(self) -> Iterator[Unit]:
         """Tune on every data set; let each model answer and be scored on every data set."""
-        tunings = {name: self.tune(name, [self.parts[name, "train"]]) for name in self.study.names}
+        tunings = {
+            model: self.tune(model, [self.parts[name, "train"]])
+            for name in self.study.names
+            for model in self.models_of(name)
+        }
         yield from tunings.values()
         how = self.study.tuning
-        for tuned_on, tuning in tunings.items():
+        for model, tuning in tunings.items():
             for asked in self.study.names:
                 # What a model was tuned on says nothing of a sample's quality: SQ leaves it out.
-                others = () if asked == tuned_on else ("train",)
+                others = () if asked == tuned_on(model) else ("train",)
                 for side in ("evaluation", *(others if self.measured("answers") else ())):
                     part = self.asked(asked, side)
-                    yield from self.answered_and_scored(tuning, how, tuned_on, part)
+                    yield from self.answered_and_scored(tuning, how, model, part)
         yield from self.likelihoods(tunings)
         if self.measured("crossfit"):
             for name in self.study.names:
@@ -163,9 +169,9 @@ class Planner:
             for number in (None, *range(self.study.quality.foils_due)):
                 yield self.weighed(None, (), part, foil=number)
         if self.measured("likelihood"):
-            for tuned_on, tuning in tunings.items():
-                if tuned_on != part.dataset:
-                    yield self.weighed(tuning, (tuned_on,), part)
+            for model, tuning in tunings.items():
+                if tuned_on(model) != part.dataset:
+                    yield self.weighed(tuning, (model,), part)
 
     def crossfit(self, name: str) -> Iterator[Unit]:
         """Tune on all folds of a data set but one, for each of them, and let that one be asked."""
@@ -180,6 +186,10 @@ class Planner:
             yield from self.answered_and_scored(
                 tuning, self.study.tuning, without(name, number), asked
             )
+
+    def models_of(self, name: str) -> tuple[str, ...]:
+        """The names of the models that are tuned on all of a data set's train part."""
+        return tunings_of(name, self.study.quality.tunings_due)
 
     def measured(self, measure: str) -> bool:
         return measure in self.study.quality.measures

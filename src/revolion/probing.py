@@ -30,7 +30,7 @@ from revolion.samples import Question, Sample
 from revolion.settings import Study
 from revolion.store import Store
 from revolion.tuning import Ordered, course, material
-from revolion.units import Unit
+from revolion.units import Unit, tuned_on
 
 STAGES = ("encode", "tune", "answer", "weigh")
 """The stages that are probed; the others take seconds."""
@@ -57,15 +57,10 @@ def kind_of(study: Study, unit: Unit) -> Kind:
     """What kind a unit is of."""
     if unit.stage == "tune":
         arms = "arm" in unit.params
-        return Kind("tune", "" if arms else tuned_on(unit), arms)
+        return Kind("tune", "" if arms else tuned_on(unit.names[0]), arms)
     asked = unit.names[-1].rpartition("-")[0]
-    arms = unit.stage == "answer" and tuned_on(unit) not in study.names
+    arms = unit.stage == "answer" and tuned_on(unit.names[0]) not in study.names
     return Kind(unit.stage, asked, arms)
-
-
-def tuned_on(unit: Unit) -> str:
-    """The data set that a unit's model is of, be it without a fold; or the arm."""
-    return unit.names[0].partition("~")[0]
 
 
 def probe(study: Study, root: str, scratch: str, unit: Unit, steps: int) -> Measure:
@@ -288,4 +283,4 @@ def _require_going(job: Job) -> None:
         raise InterruptedRun("the probe was stopped; nothing of it is kept")
 
 
-__all__ = ["STAGES", "Kind", "kind_of", "probe", "tuned_on"]
+__all__ = ["STAGES", "Kind", "kind_of", "probe"]

@@ -120,6 +120,7 @@ def _summary(study: Study, store: Store, units: Sequence[Unit], parts: Parts) ->
         "name": study.name,
         "datasets": names,
         **{name: _matrix(grid, name, names) for name in ("mq", "mq_low", "mq_high")},
+        "tunings": study.quality.tunings_due,
         **_dq(folder),
         **_verified(study, store, units),
         "counts": _counts(study, store, units, parts),

@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from revolion import quality
 from revolion.cells import Cell, common, part_of
 from revolion.expectation import combined
 from revolion.jobs import Job
-from revolion.units import foil_of
+from revolion.units import foil_of, tunings_of
 from revolion.weighing import LIKELIHOOD
+
+Floats = NDArray[np.float64]
 
 INGREDIENTS = ("best", "logprob", "grounding")
 """The SQ kind that stands for each measure: the one that finds most planted defects alone."""
@@ -59,8 +62,9 @@ def _joined(asked: str, side: str, tables: Sequence[pl.DataFrame]) -> pl.DataFra
 
 def _weighed_sq(job: Job, asked: str, side: str) -> pl.DataFrame:
     """SQ by likelihood of the samples of one part that all models could weigh."""
-    others = [name for name in job.study.names if name != asked]
-    tables = {name: _likelihoods(job, f"likelihood/{name}/{asked}-{side}") for name in others}
+    due = job.study.quality.tunings_due
+    others = [m for name in job.study.names if name != asked for m in tunings_of(name, due)]
+    tables = {model: _likelihoods(job, f"likelihood/{model}/{asked}-{side}") for model in others}
     cells = common(tables, asked, side)
     values = np.stack([cell.values("loglikelihood") for cell in cells.values()])
     return pl.DataFrame({"uid": cells[others[0]].uids, "logprob": quality.sq_cross(values)})
@@ -81,24 +85,28 @@ def _likelihoods(job: Job, role: str) -> pl.DataFrame:
     return pl.read_parquet(job.source(role) / LIKELIHOOD).drop_nulls()
 
 
-def _crossfit_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:
+def _crossfit_sq(asked: str, cells: Mapping[str, Sequence[Cell]]) -> pl.DataFrame:
     """The SQ kinds that count the home model in, of every sample of one part.
 
     No answer is of a model that saw the sample: on a train part, the home model's come from the
     models of the other folds.
     """
-    home = cells[asked]
-    values = np.stack([cell.mq for cell in cells.values()])
-    kinds = {"crossfit": quality.sq_cross(values), "home": home.mq}
-    return pl.DataFrame({"uid": home.uids} | kinds)
+    values = np.stack([_mq(tunings) for tunings in cells.values()])
+    kinds = {"crossfit": quality.sq_cross(values), "home": _mq(cells[asked])}
+    return pl.DataFrame({"uid": cells[asked][0].uids} | kinds)
 
 
-def _answered_sq(asked: str, cells: Mapping[str, Cell]) -> pl.DataFrame:
+def _answered_sq(asked: str, cells: Mapping[str, Sequence[Cell]]) -> pl.DataFrame:
     """The SQ kinds of answers of every sample of one part, by the models not tuned on it."""
     others = [model for model in cells if model != asked]
-    values = np.stack([cells[model].mq for model in others])
+    values = np.stack([_mq(cells[model]) for model in others])
     kinds = {"cross": quality.sq_cross(values), "best": quality.sq_best(values)}
-    return pl.DataFrame({"uid": cells[others[0]].uids} | kinds)
+    return pl.DataFrame({"uid": cells[others[0]][0].uids} | kinds)
+
+
+def _mq(tunings: Sequence[Cell]) -> Floats:
+    """mq of each sample, the mean over a data set's tunings: float64[n_samples]."""
+    return np.asarray(np.mean([cell.mq for cell in tunings], axis=0))
 
 
 def with_combined(

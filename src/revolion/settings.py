@@ -145,6 +145,11 @@ class QualitySettings(Section):
         " decoding); grounding, likelihood with its own image and with others'; crossfit, answers"
         " of home models that did not see the sample",
     )
+    tunings: Count | None = Field(
+        None,
+        description="models tuned on each data set, each with a seed of its own; MQ, DQ and SQ are"
+        " means over them; default: 1",
+    )
     foils: Count | None = Field(
         None, description="grounding: other images that each sample is weighed with; default: 4"
     )
@@ -154,6 +159,11 @@ class QualitySettings(Section):
     train_share: Share | None = Field(
         None, description="only a random share of each train part gets SQ; default: all of it"
     )
+
+    @property
+    def tunings_due(self) -> int:
+        """How many models are tuned on each data set."""
+        return self.tunings or 1
 
     @property
     def foils_due(self) -> int:

@@ -17,12 +17,12 @@ from revolion import models, pipeline
 from revolion.backends import connect
 from revolion.effort import Due, Measure, efforts, together
 from revolion.errors import BackendError, RevolionError
-from revolion.probing import STAGES, Kind, kind_of, probe, tuned_on
+from revolion.probing import STAGES, Kind, kind_of, probe
 from revolion.results import foreseen, stamp
 from revolion.scheduling import Progress, Scheduler, Watcher
 from revolion.settings import Study
 from revolion.store import Store
-from revolion.units import Part, Parts, Unit
+from revolion.units import Part, Parts, Unit, tuned_on
 
 SCRATCH = ".probe"
 """Where a probe writes, in the run folder."""
@@ -134,7 +134,7 @@ def _due(study: Study, store: Store, unit: Unit, measures: Mapping[Kind, Measure
     if unit.stage == "tune":
         return Due(unit.stage, unit.work, measure)
     # In the words of what it is tuned on; an arm knows those of all data sets.
-    own = replace(kind, data=tuned_on(unit))
+    own = replace(kind, data=tuned_on(unit.names[0]))
     style = measure if kind.arms else measures.get(own, measure)
     most = study.answering.max_new_tokens
     longest = min(float(most), style.longest)

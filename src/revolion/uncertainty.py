@@ -15,13 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from revolion import quality
-from revolion.bootstrap import Sums, half_widths, ratios, resampled, summed, widened
+from revolion import quality, retuned
+from revolion.bootstrap import Sums, covariance, ratios, resampled, summed, widened
+from revolion.retuned import Spread, Tunings
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REPLICATES = 10_000
+
+_SEVERAL = 1_000  # replicates by tuning, which tell a variance that is mostly a small share
 
 _ROUNDING = 1e-12  # a difference that is no larger may be one of rounding alone
 
@@ -32,12 +35,14 @@ class Replicated:
 
     ``mq`` float64[N, N], rows tuned on, columns evaluated on, NaN in the column of a data set
     without samples; ``replicates`` float64[R, N, N]; ``groups`` float64[N], the effective number of
-    groups of each data set's samples, 0 where it has none.
+    groups of each data set's samples, 0 where it has none. Where data sets were tuned on several
+    times, these are means over ``tunings``.
     """
 
     mq: Floats
     replicates: Floats
     groups: Floats
+    tunings: Tunings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,12 @@ def means_of(
 ) -> Replicated:
     """MQ as the mean over samples.
 
-    Arguments: ``mq`` float64[N, N]; ``values`` of each data set's evaluation samples under each
-    model, float64[n, N], n may be 0; ``blocks`` of these samples, as `bootstrap.blocks_of` gives.
+    Arguments: ``mq`` float64[T, N, N] by tuning; ``values`` of each data set's evaluation samples
+    under each model, float64[T, n, N], n may be 0; ``blocks`` of these samples, as
+    `bootstrap.blocks_of` gives.
     """
     tables = [
-        summed(place, np.column_stack([some, np.ones(len(some))])) if len(some) else None
+        summed(place, np.column_stack([*some, np.ones(len(place))])) if len(place) else None
         for some, place in zip(values, blocks, strict=True)
     ]
     return replicated(mq, tables, ratios, replicates, seed)
@@ -90,22 +96,31 @@ def replicated(
 ) -> Replicated:
     """MQ as any function of sums over samples.
 
-    Arguments: ``mq`` float64[N, N]; ``tables`` of each data set the sums by block, None where it
-    has no sample; ``of`` the function, from float64[some, columns] to float64[some, N].
+    Arguments: ``mq`` float64[T, N, N] by tuning; ``tables`` of each data set the sums by block,
+    None where it has no sample; ``of`` the function, from float64[some, columns] to
+    float64[some, T * N].
     """
-    found = np.full((replicates, *mq.shape), np.nan)
+    found = np.full((replicates, *mq.shape[1:]), np.nan)
+    several = np.full((min(replicates, _SEVERAL), *mq.shape), np.nan)
     held = [place for place, table in enumerate(tables) if table is not None]
     columns = resampled([table for table in tables if table is not None], replicates, seed, of)
     for place, column in zip(held, columns, strict=True):
-        found[:, :, place] = column
+        by_tuning = column.reshape(replicates, *mq.shape[:2])
+        found[:, :, place] = by_tuning.mean(axis=1)
+        several[..., place] = by_tuning[: len(several)]
     groups = np.array([0.0 if table is None else table.groups for table in tables])
-    return Replicated(mq, found, groups)
+    tunings = Tunings(mq, several) if len(mq) > 1 else None
+    return Replicated(mq.mean(axis=0), found, groups, tunings)
 
 
 def mq_intervals(found: Replicated) -> tuple[Floats, Floats]:
     """The bounds of the 95 % intervals of each cell: twice float64[N, N]."""
     variance = _widened(found.replicates, found.mq, found.groups).var(axis=0)
-    half = half_widths(variance[..., None], variance, found.groups[:, None])
+    more = None
+    if found.tunings is not None:
+        again = _widened(found.tunings.replicates, found.tunings.mq, found.groups)
+        more = retuned.cells(found.tunings, again)
+    half = retuned.half_widths(variance[..., None], variance, found.groups[:, None], more)
     return np.maximum(0.0, found.mq - half), np.minimum(1.0, found.mq + half)
 
 
@@ -116,17 +131,33 @@ def ranked(found: Replicated, kind: str = "mean", with_self: bool = False) -> Ra
     data set that has no term, as none of the others has samples, has a DQ of NaN and no order.
     """
     terms = quality.dq_terms(found.mq, kind, with_self)
-    again = quality.dq_terms(found.replicates, kind, with_self)
+    value = quality.means(terms)
     counts = ~np.isnan(terms)
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    parts = np.where(counts, _widened(again, terms, found.groups) * share, 0.0)
-    value = quality.means(terms)
-    parts[:, np.isnan(value)] = np.nan
+
+    def dq(grid: Floats) -> Floats:
+        mq = quality.dq_terms(grid, kind, with_self)
+        return np.asarray(np.where(counts, mq * share, 0.0).sum(axis=1))
+
+    def parts_of(replicates: Floats, grid: Floats) -> Floats:
+        """How far DQ is off in replicates of a grid, by the samples that it is off by."""
+        again, usual = (quality.dq_terms(mq, kind, with_self) for mq in (replicates, grid))
+        parts = np.where(counts, _widened(again, usual, found.groups) * share, 0.0)
+        parts[:, np.isnan(value)] = np.nan
+        return parts
+
+    parts = parts_of(found.replicates, found.mq)
     whole = parts.sum(axis=2)
-    by_part = np.stack([_covariance(parts[:, :, place]) for place in range(len(value))], axis=2)
-    covariance = _covariance(whole)
-    half = half_widths(np.diagonal(by_part).T, np.diagonal(covariance), found.groups)
-    apart = half_widths(_of_differences(by_part), _of_differences(covariance), found.groups)
+    by_part = np.stack([covariance(parts[:, :, place]) for place in range(len(value))], axis=2)
+    over_groups, more = covariance(whole), None
+    if found.tunings is not None:
+        more = retuned.spread(found.tunings, dq, lambda *some: parts_of(*some).sum(axis=2))
+    half, apart = (
+        retuned.half_widths(
+            of(by_part), of(over_groups[..., None])[..., 0], found.groups, more and more.through(of)
+        )
+        for of in (_of_values, _of_differences)
+    )
     difference = value[:, None] - value
     most = 1.0 if kind == "mean" else np.inf
     return Ranked(
@@ -138,7 +169,7 @@ def ranked(found: Replicated, kind: str = "mean", with_self: bool = False) -> Ra
         difference_high=np.minimum(most, difference + apart),
         order=1 + (difference.T > _ROUNDING).sum(axis=1),
         rank=1 + (difference.T - apart > _ROUNDING).sum(axis=1),
-        probability=_probabilities(value + whole),
+        probability=_probabilities(value + whole + _retuned(more, whole)),
     )
 
 
@@ -150,17 +181,26 @@ def _widened(replicates: Floats, estimate: Floats, groups: Floats) -> Floats:
     return np.stack(columns, axis=-1)
 
 
-def _covariance(columns: Floats) -> Floats:
-    """float64[N, N] of float64[R, N]."""
-    centred = columns - columns.mean(axis=0)
-    return np.asarray(centred.T @ centred / len(columns))
+def _of_values(covariances: Floats) -> Floats:
+    """The variances float64[N, …] in covariances, float64[N, N, …]."""
+    return np.moveaxis(np.diagonal(covariances), -1, 0)
 
 
-def _of_differences(covariance: Floats) -> Floats:
-    """The variances of differences from covariances, float64[N, N, …]."""
-    own = np.moveaxis(np.diagonal(covariance), -1, 0)
-    found = own[:, None] + own[None, :] - 2 * covariance
+def _of_differences(covariances: Floats) -> Floats:
+    """The variances of differences, float64[N, N, …], from covariances, float64[N, N, …]."""
+    own = _of_values(covariances)
+    found = own[:, None] + own[None, :] - 2 * covariances
     return np.asarray(np.maximum(0.0, found))
+
+
+def _retuned(more: Spread | None, draws: Floats) -> Floats | float:
+    """How far other tunings may have DQ off, of as many draws, float64[R, N]; each by its own."""
+    if more is None:
+        return 0.0
+    own = more.through(_of_values)
+    variance = np.maximum(0.0, (own.tunings - own.both).sum(axis=1))
+    random = np.random.Generator(np.random.PCG64(len(draws)))
+    return np.asarray(random.standard_normal(draws.shape) * np.sqrt(variance))
 
 
 def _probabilities(draws: Floats) -> Floats:

@@ -16,7 +16,7 @@ VERSIONS = {
     "answer": 3,
     "score": 2,
     "weigh": 3,
-    "grade": 9,
+    "grade": 10,
     "refine": 2,
     "verify": 3,
     "plant": 1,
@@ -130,6 +130,19 @@ def without(dataset: str, fold: int) -> str:
     No data set can be called so.
     """
     return f"{dataset}~{fold}"
+
+
+def tunings_of(dataset: str, count: int) -> tuple[str, ...]:
+    """The names of the models that are tuned on all of a data set's train part; the first is its.
+
+    No data set can be called as the others are.
+    """
+    return (dataset, *(f"{dataset}~tuning-{number}" for number in range(1, count)))
+
+
+def tuned_on(model: str) -> str:
+    """The data set that a model of the grid is of, be it without a fold; or the arm's model."""
+    return model.partition("~")[0]
 
 
 @dataclass(frozen=True, slots=True)

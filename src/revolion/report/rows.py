@@ -64,10 +64,17 @@ def dq_rows(summary: Summary) -> Rows:
     note = (
         "How good a data set is to tune on, seen from all other data sets. Rank: 1 and how many are"
         " better by a difference whose 95 % interval leaves out 0; best: the probability of the"
-        " first place. What tuning anew would change is not in the intervals."
+        f" first place. {_of_tunings(summary.get('tunings', 1))}"
     )
     header = ("data set", "DQ", "95 %", "order", "rank", "best")
     return Rows("Dataset Quality (DQ)", header, body, note)
+
+
+def _of_tunings(count: int) -> str:
+    """What intervals say of other tunings."""
+    if count == 1:
+        return "What tuning anew would change is not in the intervals."
+    return f"Means over {count} tunings a data set; the intervals hold for other tunings, too."
 
 
 def place_rows(summary: Summary) -> Rows:
