@@ -3,7 +3,8 @@
 Takes worlds that `planted.py` has drawn and run with `--measures answers likelihood grounding` and
 prints, for each way, the mean over worlds, data sets and defects of the AUROC of telling clean from
 spoilt samples, its lowest data set, and how far the kept half's mix of questions is from that of
-all samples. Nothing is tuned, answered or weighed.
+all samples. Nothing is tuned, answered or weighed. Where a world's study has `crossfit` among its
+measures, the ways that count the home model in are tried, too.
 
     python bench/which_sq.py FOLDER/world-1-0.3 FOLDER/world-1-0.5
 """
@@ -30,7 +31,7 @@ from revolion.questions import form
 from revolion.scoring import SCORES
 from revolion.settings import Study
 from revolion.store import Store
-from revolion.units import Unit, foil_of
+from revolion.units import Unit, foil_of, without
 from revolion.weighing import LIKELIHOOD
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,8 @@ class Measured:
     """One data set's train part: all that was measured of it, and what was planted in it.
 
     ``mq`` and ``logs`` float64[models, n] by the models tuned on other data sets; ``own``
-    float64[n] and ``foils`` float64[foils, n] the base's log-likelihoods with own and other images.
+    float64[n] and ``foils`` float64[foils, n] the base's log-likelihoods with own and other images;
+    ``home`` float64[n], mq by the home models that did not see the sample, if they were asked.
     """
 
     rows: pl.DataFrame
@@ -50,6 +52,7 @@ class Measured:
     logs: Floats
     own: Floats
     foils: Floats
+    home: Floats | None
 
     @cached_property
     def asked(self) -> list[str]:
@@ -110,7 +113,29 @@ def ways(m: Measured) -> dict[str, Floats]:
         "combined: cross, logprob, grounding": m.unexplained(cross, logprob, grounding),
         "combined: best, logprob, grounding": m.unexplained(best, logprob, grounding),
     }
-    return found
+    return found if m.home is None else found | with_home(m, m.home)
+
+
+def with_home(m: Measured, home: Floats) -> dict[str, Floats]:
+    """The ways that count the home model in."""
+    every = np.vstack([m.mq, home])
+    crossfit, logprob, grounding = (
+        every.mean(axis=0),
+        m.logs.mean(axis=0),
+        m.grounding(len(m.foils)),
+    )
+    return {
+        "home": home,
+        "home, unexplained": m.unexplained(home),
+        "crossfit": crossfit,
+        "crossfit, unexplained": m.unexplained(crossfit),
+        "best of all and home": every.max(axis=0),
+        "combined: home, logprob, grounding": m.unexplained(home, logprob, grounding),
+        "combined: crossfit, logprob, grounding": m.unexplained(crossfit, logprob, grounding),
+        "combined: best and home, logprob, grounding": m.unexplained(
+            every.max(axis=0), logprob, grounding
+        ),
+    }
 
 
 def main() -> None:
@@ -142,7 +167,8 @@ def compared(world: Path) -> Iterator[dict[str, object]]:
 def read(world: Path) -> dict[str, Measured]:
     """What a world's study has measured of each data set's train part."""
     study = revolion.load(world / "study.yaml")
-    quality = study.quality.model_copy(update={"measures": MEASURES})
+    more = ("crossfit",) if "crossfit" in study.quality.measures else ()
+    quality = study.quality.model_copy(update={"measures": (*MEASURES, *more)})
     verify = study.verify.model_copy(update={"arms": ()})
     study = study.model_copy(update={"quality": quality, "verify": verify})
     store = Store(world / "run")
@@ -171,6 +197,13 @@ def _measured(
     answers, weights = (common(table, name, "train") for table in tables)
     uids = answers[others[0]].uids
     assert uids == weights[""].uids
+    homes = [without(name, fold) for fold in range(study.quality.folds)]
+    home = None
+    if "crossfit" in study.quality.measures:
+        files = [store.folder(done["score", model, part].key) / SCORES for model in homes]
+        cell = common({name: pl.concat(map(pl.read_parquet, files))}, name, "train")[name]
+        assert uids == cell.uids
+        home = cell.mq
     logs = {model: cell.values("loglikelihood") for model, cell in weights.items()}
     return Measured(
         pl.DataFrame({"uid": uids}).join(
@@ -180,6 +213,7 @@ def _measured(
         np.stack([logs[other] for other in others]),
         logs[""],
         np.stack([logs[foil] for foil in foils]),
+        home,
     )
 
 

@@ -7,7 +7,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from revolion.bootstrap import ratios, resampled, summed
 from revolion.detection import MEASURES, Scored, bounds, measured, sums
 
 Floats = npt.NDArray[np.float64]
@@ -88,14 +90,43 @@ def test_values_by_hand() -> None:
     assert found == pytest.approx(wanted)
 
 
-def test_an_interval_is_around_the_mean_of_the_data_sets_and_wants_two_groups() -> None:
-    rows = np.random.default_rng(0).normal(0.6, 0.02, (1000, 4))
-    points = [np.full(4, 0.6), np.full(4, 0.8)]
-    for found in bounds(points, [rows, rows + 0.2], [50.0, 50.0]):
-        assert found is not None
-        assert sum(found) / 2 == pytest.approx(0.7)
-        assert found[1] - found[0] == pytest.approx(4 * 0.02, rel=0.1)
-    assert bounds(points[:1], [rows], [1.0]) == [None] * 4
+def shares_of(hits: int, of: int, replicates: int = 20_000) -> tuple[Floats, Floats]:
+    """The point and the replicates of four alike shares, of samples in groups of their own."""
+    table = summed(np.arange(of), np.column_stack([np.arange(of) < hits, np.ones(of)]))
+    (draws,) = resampled([table], replicates, of, ratios)
+    return np.full(4, hits / of), np.repeat(draws, 4, axis=1)
+
+
+@pytest.mark.parametrize("hits", [0, 3, 50, 97, 100])
+def test_a_share_has_wilsons_interval(hits: int) -> None:
+    point, draws = shares_of(hits, 100)
+    found = np.array(bounds([point], [draws], [100.0]))
+    # Wilson's with Student's quantile: that of 99 groups instead of the normal one.
+    level = 1 - 2 * stats.norm.sf(stats.t.ppf(0.975, 99))
+    expected = stats.binomtest(hits, 100).proportion_ci(level, method="wilson")
+    assert found == pytest.approx(np.tile(tuple(expected), (4, 1)), abs=0.004)
+
+
+def test_a_mean_of_shares_is_squared_and_added() -> None:
+    """Newcombe's by hand: none of 40 and 10 of 40, that have nothing in common."""
+    points, draws = zip(shares_of(0, 40), shares_of(10, 40), strict=True)
+    alone = [np.array(bounds([p], [d], [40.0]))[0] for p, d in zip(points, draws, strict=True)]
+    low, high = np.array(bounds([*points], [*draws], [40.0, 40.0]))[0]
+    above = np.hypot(alone[0][1] - 0, alone[1][1] - 0.25) / 2
+    below = np.hypot(0 - alone[0][0], 0.25 - alone[1][0]) / 2
+    assert (low, high) == pytest.approx((0.125 - below, 0.125 + above), abs=0.002)
+    assert high - 0.125 > (alone[1][1] - 0.25) / 2, "a share of 0 is not known to be 0"
+
+
+def test_what_data_sets_have_in_common_does_not_cancel() -> None:
+    point, draws = shares_of(50, 100)
+    (alone, *_), (both, *_) = (bounds([point] * n, [draws] * n, [100.0] * n) for n in (1, 2))
+    assert both == pytest.approx(alone)
+
+
+def test_one_group_has_no_interval() -> None:
+    point, draws = shares_of(5, 10)
+    assert bounds([point, point], [draws, draws], [10.0, 1.0]) == [None] * 4
 
 
 def test_groups_are_counted_by_spoilt_samples() -> None:

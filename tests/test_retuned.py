@@ -48,8 +48,9 @@ def drawn(values: list[Floats], replicates: int = 8000) -> Replicated:
     return means_of(mq, values, blocks_of(groups), replicates)
 
 
-def test_a_cell_has_the_interval_of_samples_crossed_with_tunings() -> None:
-    values = grid()
+@pytest.mark.parametrize("own", [0.05, 0.3])
+def test_a_cell_has_the_interval_of_samples_crossed_with_tunings(own: float) -> None:
+    values = grid(own=own)
     low, high = mq_intervals(drawn(values))
     for tuned in range(3):
         for asked, some in enumerate(values):
@@ -60,8 +61,9 @@ def test_a_cell_has_the_interval_of_samples_crossed_with_tunings() -> None:
             )
 
 
-def test_dq_has_the_interval_of_samples_crossed_with_tunings() -> None:
-    values = grid()
+@pytest.mark.parametrize("own", [0.05, 0.3])
+def test_dq_has_the_interval_of_samples_crossed_with_tunings(own: float) -> None:
+    values = grid(own=own)
     found = ranked(drawn(values))
     for tuned in range(3):
         others = [some[:, :, tuned] for at, some in enumerate(values) if at != tuned]
@@ -71,6 +73,16 @@ def test_dq_has_the_interval_of_samples_crossed_with_tunings() -> None:
         assert (found.low[tuned], found.high[tuned]) == pytest.approx(
             expected, abs=0.04 * (found.high - found.low)[tuned]
         )
+
+
+def test_tunings_that_happen_to_agree_do_not_take_the_samples_spread_away() -> None:
+    """All spread is of samples and tunings at once, and the tunings' means are equal by chance."""
+    random = np.random.default_rng(3)
+    noise = [random.normal(0, 0.2, (4, 60, 3)) for _ in range(3)]
+    values = [0.5 + some - some.mean(axis=1, keepdims=True) for some in noise]
+    low, high = mq_intervals(drawn(values))
+    column = values[1][:, :, 0].mean(axis=0)
+    assert (high - low)[0, 1] > 2 * 0.45 * stats.t.ppf(0.975, 59) * stats.sem(column)
 
 
 def test_a_difference_of_dq_has_the_tunings_of_both() -> None:
@@ -152,9 +164,12 @@ def test_scores_are_means_over_tunings(make_study: StudyMaker, tmp_path: Path) -
     dq = quality.dq(np.array(matrix))
     assert [summary["dq"][name]["value"] for name in NAMES] == pytest.approx(dq)
     assert summary["tunings"] == 2
+    # Two tunings of three data sets answer two sides of two others, and are scored.
+    assert [row["units"] for row in summary["costs"]][:2] == [2 * 3 * 2 * 2 * 2, 2 * 3 * 2 * 2]
     assert "the intervals hold for other tunings, too" in (run / "results/report.md").read_text()
     sq = pl.read_parquet(run / "results/sq.parquet").filter(split="train")
-    foreign = samples.filter(pl.col("tuned_on") != pl.col("dataset"), split="train")
+    foreign = samples.filter(split="train")
+    assert (foreign["tuned_on"] != foreign["dataset"]).all()
     means = foreign.group_by("tuned_on", "dataset", "uid").agg(pl.col("mq").mean())
     again = means.group_by("dataset", "uid").agg(cross=pl.col("mq").mean(), best=pl.col("mq").max())
     both = sq.join(again, on=["dataset", "uid"], validate="1:1")
@@ -167,6 +182,9 @@ def test_likelihoods_are_means_over_tunings(make_study: StudyMaker, tmp_path: Pa
     run = tmp_path / "run"
     revolion.run(make_study(quality=TWICE, tuning=SHORT, verify={"arms": []}), run)
     models = [m for name in NAMES[1:] for m in tunings_of(name, 2)]
+    assert {folder.name for folder in run.glob("weigh/apple~tuning-1/*")} == {
+        f"{name}-{side}" for name in NAMES[1:] for side in ("train", "evaluation")
+    }
     files = [next(run.glob(f"weigh/{m}/{NAMES[0]}-train/*/likelihood.parquet")) for m in models]
     table = (
         pl.concat(map(pl.read_parquet, files)).group_by("uid").agg(pl.col("loglikelihood").mean())

@@ -10,19 +10,23 @@ so a replicate of a bootstrap is a product of matrices (`bootstrap`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
-from revolion.bootstrap import Sums, interval, summed
+from revolion.bootstrap import Sums, summed, widened
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MEASURES = ("auroc", "precision", "held", "below")
 """The numbers, in the order of columns."""
+
+_NOTHING = 1e-12  # a variance that rounding alone may leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,44 @@ def bounds(
     """The 95 % interval of the mean over data sets of each of `MEASURES`.
 
     Arguments: of each data set float64[4], float64[n, 4] and the effective number of groups. None
-    where one has a single group.
+    where one has a single group. Intervals of data sets are put together by square and add
+    (Newcombe, "Interval estimation for the difference between independent proportions", Statistics
+    in Medicine 1998; Zou and Donner, ibid. 2008), with what replicates of two have in common.
     """
-    share = 1 / len(estimates)
-    return [
-        interval(
-            [float(one[at]) * share for one in estimates],
-            [some[:, at] * share for some in replicates],
-            groups,
-        )
-        for at in range(len(MEASURES))
-    ]
+    if min(groups) < 1 + 1e-9:
+        return [None] * len(MEASURES)
+    found: list[list[float] | None] = []
+    for at in range(len(MEASURES)):
+        points = np.array([one[at] for one in estimates])
+        draws = np.stack([some[:, at] for some in replicates])
+        alone = np.array([*map(_share_interval, points, draws, groups)])
+        below, above = (points[:, None] - alone).T * [[1], [-1]]
+        together = _correlation(draws)
+        halves = (np.sqrt(away @ together @ away) / len(points) for away in (below, above))
+        low, high = halves
+        found.append([float(points.mean() - low), float(points.mean() + high)])
+    return found
+
+
+def _share_interval(share: float, draws: Floats, groups: float) -> tuple[float, float]:
+    """Wilson's 95 % interval ("Probable inference", J. American Statistical Association 1927).
+
+    It is of as many observations as would make a share vary as its replicates ``draws`` do; where
+    these don't vary, as shares of 0 and 1 never do, of as many as there are groups.
+    """
+    variance = float(widened(draws, share, groups).var())
+    spread = share * (1 - share)
+    size = spread / variance if min(spread, variance) > _NOTHING else groups
+    square = float(stdtrit(max(1.0, groups - 1), 0.975)) ** 2 / size
+    half = math.sqrt(square * (spread + square / 4))
+    return (share + square / 2 - half) / (1 + square), (share + square / 2 + half) / (1 + square)
+
+
+def _correlation(draws: Floats) -> Floats:
+    """Of the rows of float64[k, n]: float64[k, k], 0 for one that doesn't vary and another."""
+    centred = draws - draws.mean(axis=1, keepdims=True)
+    sizes = np.sqrt((centred**2).sum(axis=1))
+    scaled = centred / np.where(sizes > _NOTHING, sizes, np.inf)[:, None]
+    found = scaled @ scaled.T
+    np.fill_diagonal(found, 1.0)
+    return np.asarray(found)

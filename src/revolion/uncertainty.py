@@ -142,9 +142,7 @@ def ranked(found: Replicated, kind: str = "mean", with_self: bool = False) -> Ra
     def parts_of(replicates: Floats, grid: Floats) -> Floats:
         """How far DQ is off in replicates of a grid, by the samples that it is off by."""
         again, usual = (quality.dq_terms(mq, kind, with_self) for mq in (replicates, grid))
-        parts = np.where(counts, _widened(again, usual, found.groups) * share, 0.0)
-        parts[:, np.isnan(value)] = np.nan
-        return parts
+        return np.where(counts, _widened(again, usual, found.groups) * share, 0.0)
 
     parts = parts_of(found.replicates, found.mq)
     whole = parts.sum(axis=2)
