@@ -206,6 +206,23 @@ def test_more_tunings_leave_those_that_there_are(make_study: StudyMaker, tmp_pat
     assert made == wanted | {("grade", "all"), ("refine", "all")}
 
 
+def test_the_grids_tunings_tell_how_far_those_of_arms_may_differ(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    summary = revolion.run(make_study(quality={"tunings": 2}, tuning=SHORT), run)
+    answers = pl.read_parquet(run / "results/answers.parquet").filter(split="evaluation")
+    grid = answers.filter(~pl.col("model").str.starts_with("arm-"))
+    samples = grid.group_by("model", "dataset", "uid").agg(pl.col("mq").mean())
+    cells = samples.group_by("model", "dataset").agg(pl.col("mq").mean())
+    means = dict(cells.group_by("model").agg(pl.col("mq").mean()).iter_rows())
+    variances = [np.var([means[m] for m in tunings_of(name, 2)], ddof=1) for name in NAMES]
+    found = summary["detectable"]
+    assert found["tunings"] == 1
+    assert found["error_tunings"] == pytest.approx(np.sqrt(2 * np.mean(variances)))
+    assert found["with_tunings"] > found["difference"]
+
+
 def test_an_audit_asks_every_tuning(make_study: StudyMaker, tmp_path: Path) -> None:
     run = tmp_path / "run"
     study = make_study(quality=TWICE, tuning=SHORT, verify={"arms": []})

@@ -8,6 +8,8 @@ for the lowest one. Without them a good result would say nothing about the selec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from revolion.settings import Study
 from revolion.splits import GROUPS
 from revolion.store import Store
 from revolion.tables import write_table
-from revolion.units import Unit
+from revolion.units import Unit, tunings_of
 
 VERIFICATION = "verification.parquet"
 COMPARISONS = "comparisons.parquet"
@@ -74,15 +76,28 @@ def detectable(
     """What difference the arms will likely tell, by what the grid's models have answered.
 
     Arguments: ``units`` of the study, ``known`` a verification table that tells how far tunings
-    differ. None without arms or while the grid is not done; else as `power.expected`.
+    differ; where it doesn't, the grid's tunings do, if it has several. None without arms or while
+    the grid is not done; else as `power.expected`.
     """
     if not study.verify.arms:
         return None
-    parts = evaluated(study, store, units, study.names)
+    models = [tunings_of(name, study.quality.tunings_due) for name in study.names]
+    parts = evaluated(study, store, units, [*chain(*models)])
     if parts is None:
         return None
     arms = [] if known is None else [arm["per_seed"] for arm in compared(known).values()]
-    return power.expected([*parts.values()], study.verify.seeds, power.spread(arms))
+    tuned = power.spread(arms)
+    if tuned is None:
+        tuned = power.spread([[_mean(parts, model) for model in some] for some in models])
+    once = [
+        replace(part, mq={name: part.mq[name] for name in study.names}) for part in parts.values()
+    ]
+    return power.expected(once, study.verify.seeds, tuned)
+
+
+def _mean(parts: Mapping[str, Answered], model: str) -> float:
+    """A model's mean MQ over data sets."""
+    return quality.mean(np.array([quality.mean(part.mq[model]) for part in parts.values()]))
 
 
 def evaluated(
