@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import metrics
+from revolion import metrics, planting
 from revolion.auditing import SAMPLES
 from revolion.errors import InterruptedRun, SettingsError
 from revolion.judging import SCHEMA
@@ -106,6 +106,10 @@ def test_only_what_was_not_asked_before_is_asked(make_study: StudyMaker, tmp_pat
             mine = pl.read_parquet(fold, columns=["uid"])["uid"]
             rows = rows.filter(pl.col("original").is_in(mine.implode()))
         assert uids == set(rows["uid"]), (model, dataset)
+    for file in run.glob("recall/apple/*/*/answers.parquet"):
+        table, dataset = pl.read_parquet(file), file.parts[-3].removesuffix("-planted")
+        assert not table.select("uid", "turn").is_duplicated().any()
+        assert set(table["uid"]) == set(planted.filter(dataset=dataset)["uid"])
         assert model.partition("~")[0] != dataset or "~" in model, "a home model has seen it"
 
 
@@ -133,7 +137,37 @@ def test_every_row_is_there_and_nothing_is_dropped_in_silence(
     for row in of_datasets.drop_nulls().to_dicts():
         for name in ("auroc", "precision", "held", "below"):
             assert 0 <= row[f"{name}_low"] <= row[f"{name}_high"] <= 1
+        some = planted.filter(dataset=row["dataset"], defect=row["defect"])
+        before, after = some[f"{row['sq']}_before"], some[row["sq"]]
+        lower = (after < before).cast(float) + (after == before).cast(float) / 2
+        assert row["below"] == pytest.approx(lower.mean())
+    assert (planted["cross"] == planted["cross_before"]).any()
     assert set(WORDS) == set(DEFECTS)
+
+
+def test_a_copy_is_measured_by_what_untouched_samples_let_expect(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    """So its score is the same, whatever else is planted."""
+    study, run = finished(make_study, tmp_path)
+    revolion.audit(study, run, samples=3)
+    few = result(run, "planted")
+    revolion.audit(study, run, samples=6)
+    both = few.join(result(run, "planted"), on=["dataset", "uid", "defect"])
+    assert both.height == few.height
+    assert both["combined"].n_unique() > 5
+    assert both["combined"].to_list() == pytest.approx(both["combined_right"].to_list())
+
+
+def test_a_floor_is_of_the_kind_that_selects(make_study: StudyMaker, tmp_path: Path) -> None:
+    study, run = finished(make_study, tmp_path)
+    held = [revolion.audit(study, run, samples=6)["rows"]]
+    above = float(pl.read_parquet(run / "results/sq.parquet")["cross"].quantile(0.9) or 0)
+    study, run = finished(make_study, tmp_path, refine={"floor": above})
+    held.append(revolion.audit(study, run, samples=6)["rows"])
+    for kind, alike in (("cross", False), ("best", True)):
+        first, second = ([row["held"] for row in rows if row["sq"] == kind] for rows in held)
+        assert (first == second) == alike
 
 
 def test_a_copy_is_held_where_it_ranks_before_the_last_that_is_kept(
@@ -253,3 +287,14 @@ def test_the_command_shows_verdicts_tables_and_json(revolion: Command, study: Pa
     help_text = revolion("audit", "--help").out
     assert f"default: {SAMPLES}" in help_text
     assert all(kind in help_text for kind in DEFECTS)
+
+
+def test_a_copy_that_is_like_a_sample_of_the_data_set_is_no_defect(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, run = finished(make_study, tmp_path)
+    monkeypatch.setattr(planting, "spoilt", lambda kind, one, pool: one.sample)
+    revolion.audit(study, run, samples=4, defects=["swapped"])
+    rows = result(run, "audit").filter(pl.col("dataset").is_not_null())
+    assert set(rows["planted"]) == {0}
+    assert (rows["tried"] > 4).all(), "others are tried in its place"

@@ -97,14 +97,18 @@ def shares_of(hits: int, of: int, replicates: int = 20_000) -> tuple[Floats, Flo
     return np.full(4, hits / of), np.repeat(draws, 4, axis=1)
 
 
-@pytest.mark.parametrize("hits", [0, 3, 50, 97, 100])
-def test_a_share_has_wilsons_interval(hits: int) -> None:
-    point, draws = shares_of(hits, 100)
-    found = np.array(bounds([point], [draws], [100.0]))
-    # Wilson's with Student's quantile: that of 99 groups instead of the normal one.
-    level = 1 - 2 * stats.norm.sf(stats.t.ppf(0.975, 99))
-    expected = stats.binomtest(hits, 100).proportion_ci(level, method="wilson")
-    assert found == pytest.approx(np.tile(tuple(expected), (4, 1)), abs=0.004)
+@pytest.mark.parametrize(
+    ("hits", "of"), [(0, 100), (3, 100), (50, 100), (97, 100), (100, 100), (0, 9), (5, 9)]
+)
+def test_a_share_has_wilsons_interval(hits: int, of: int) -> None:
+    """The very share's variance is that of a sample, so many observations stand for one fewer."""
+    point, draws = shares_of(hits, of)
+    found = np.array(bounds([point], [draws], [float(of)]))
+    square = stats.t.ppf(0.975, of - 1) ** 2 / (of - 1 if 0 < hits < of else of)
+    share = hits / of
+    half = np.sqrt(square * (share * (1 - share) + square / 4))
+    expected = [(share + square / 2 + sign * half) / (1 + square) for sign in (-1, 1)]
+    assert found == pytest.approx(np.tile(expected, (4, 1)), abs=0.004)
 
 
 def test_a_mean_of_shares_is_squared_and_added() -> None:

@@ -98,7 +98,7 @@ def bounds(
         points = np.array([one[at] for one in estimates])
         draws = np.stack([some[:, at] for some in replicates])
         alone = np.array([*map(_share_interval, points, draws, groups)])
-        below, above = (points[:, None] - alone).T * [[1], [-1]]
+        below, above = (points[:, None] - alone).T
         together = _correlation(draws)
         halves = (np.sqrt(away @ together @ away) / len(points) for away in (below, above))
         low, high = halves
