@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from revolion.plan import Planner
+from revolion.planner import Planner
 from revolion.settings import Study, effective
 from revolion.units import CHANGED, PLANTED, Model, Parts, Unit, fold_of, tuned_on, without
 
