@@ -4,9 +4,9 @@ Draws data sets whose samples have a score: of the group of images that they bel
 own. Copies of some are planted whose score is lower by so many standard deviations, 0 for a defect
 that a score can't see; the group's part stays. What an audit computes of scores is computed, with
 half of the untouched samples for the selection; the truth is what comes of many draws of that size
-on average (average precision of few samples is higher than of many). Prints
-the per cent of 95 % intervals that hold it, of single data sets and of their mean, and how often a
-verdict claims anything but that it can't tell.
+on average (average precision of few samples is higher than of many). Prints the per cent of 95 %
+intervals that hold it, of single data sets and of their mean, and how often a verdict claims
+anything but that it can't tell.
 
     python bench/audit_coverage.py --repetitions 1000
 """

@@ -83,7 +83,7 @@ def equal() -> World:
 def draw(world: World, groups: int, tunings: int, random: np.random.Generator) -> list[Asked]:
     """Evaluation parts of so many groups each, answered by so many tunings and scored."""
     models, datasets = world.chances.shape
-    luck = random.normal(0, world.tuned, (tunings, models))
+    luck = drawn_effects(world.tuned, (tunings, models), random)
     common = round(groups * world.shared)
     effects = effects_of(world, common, models, random)
     parts = []
@@ -95,11 +95,16 @@ def draw(world: World, groups: int, tunings: int, random: np.random.Generator) -
         names += [f"{asked} {n}" for n in range(groups - shares)]
         sizes = 1 + random.poisson(world.more, groups)
         logits = np.log(world.chances[:, asked] / (1 - world.chances[:, asked]))
-        both = random.normal(0, world.both, (groups, tunings, models))
+        both = drawn_effects(world.both, (groups, tunings, models), random)
         effects_here = (drawn + logits)[:, None] + luck + both
         chances = np.repeat(1 / (1 + np.exp(-effects_here)), sizes, axis=0)
         parts.append(answered(np.repeat(names, sizes).tolist(), chances, random))
     return parts
+
+
+def drawn_effects(spread: float, shape: tuple[int, ...], random: np.random.Generator) -> Floats:
+    """Normal effects; none of them takes no number, so worlds without it stay as they are."""
+    return random.normal(0, spread, shape) if spread else np.zeros(shape)
 
 
 def effects_of(world: World, count: int, models: int, random: np.random.Generator) -> Floats:

@@ -100,8 +100,7 @@ def bounds(
         alone = np.array([*map(_share_interval, points, draws, groups)])
         below, above = (points[:, None] - alone).T
         together = _correlation(draws)
-        halves = (np.sqrt(away @ together @ away) / len(points) for away in (below, above))
-        low, high = halves
+        low, high = (np.sqrt(away @ together @ away) / len(points) for away in (below, above))
         found.append([float(points.mean() - low), float(points.mean() + high)])
     return found
 
