@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from revolion.errors import InterruptedRun, SettingsError
 from revolion.judging import SCHEMA
 from revolion.models.fake import FakeVLM
 from revolion.results import AUDITED
+from revolion.samples import Sample
 from revolion.settings import Study
-from revolion.spoiling import DEFECTS
+from revolion.spoiling import DEFECTS, Held, Pool
 from revolion.verdicts import WORDS
 
 from .conftest import StudyMaker
@@ -294,7 +296,33 @@ def test_a_copy_that_is_like_a_sample_of_the_data_set_is_no_defect(
 ) -> None:
     study, run = finished(make_study, tmp_path)
     monkeypatch.setattr(planting, "spoilt", lambda kind, one, pool: one.sample)
+    before = titles(run)
     revolion.audit(study, run, samples=4, defects=["swapped"])
     rows = result(run, "audit").filter(pl.col("dataset").is_not_null())
     assert set(rows["planted"]) == {0}
     assert (rows["tried"] > 4).all(), "others are tried in its place"
+    new = {unit.split("/")[0] for unit in titles(run) - before}
+    assert new == {"plant", "audit"}, "where nothing is planted, no model is asked"
+
+
+def test_of_alike_copies_the_one_whose_answers_are_known_is_asked_for(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One spoilt sample comes of two originals: only of the second are the questions the same."""
+    study, run = finished(make_study, tmp_path)
+
+    def to_the_first(kind: str, one: Held, pool: Pool) -> Sample | None:
+        first = pool.held[0].sample
+        turns = tuple(replace(turn, response="none of these") for turn in first.turns)
+        known = one.uid == first.uid
+        return replace(first, turns=turns) if known == (kind == "swapped") else None
+
+    monkeypatch.setattr(planting, "spoilt", to_the_first)
+    before = titles(run)
+    revolion.audit(study, run, samples=20, defects=["wrong_image", "swapped"])
+    copies = result(run, "planted").sort("dataset", "defect")
+    assert copies.unique(["dataset", "uid"]).height == len(NAMES), "one sample of two originals"
+    assert copies["changed"].to_list() == [False, True] * len(NAMES)
+    asked = {unit.split("/")[0] for unit in titles(run) - before}
+    assert "answer" not in asked
+    assert "recall" in asked

@@ -155,7 +155,7 @@ def test_merging_counts_whom_the_merge_beats() -> None:
     assert merging.at_home(summary) == pytest.approx({"a": -0.1, "b": 0.1, "c": 0.1})
     said = merging.sentence(summary)
     assert "better than 1 of 3 data sets alone, and worse than c; not shown for b." in said
-    assert "alone it does better there for a " in said
+    assert "On their own evaluation parts these alone do better: a (of " in said
 
 
 # The evaluation set

@@ -54,5 +54,5 @@ def sentence(summary: Mapping[str, Any]) -> str:
     words += f" {len(found)} data sets alone"
     words += f", and worse than {', '.join(ahead)}" if ahead else ""
     words += f"; not shown for {', '.join(open_)}" if open_ else ""
-    own = f"alone it does better there for {', '.join(lost)}" if lost else "alone none does better"
-    return f"{words}. On a data set's own evaluation part {own} (of these no interval is taken)."
+    own = f"these alone do better: {', '.join(lost)}" if lost else "none alone does better"
+    return f"{words}. On their own evaluation parts {own} (of these no interval is taken)."
