@@ -111,6 +111,21 @@ def test_a_share_has_wilsons_interval(hits: int, of: int) -> None:
     assert found == pytest.approx(np.tile(expected, (4, 1)), abs=0.004)
 
 
+@pytest.mark.parametrize("auroc", [0.5, 0.02, 0.9, 0.999])
+def test_auroc_varies_no_less_than_that_of_normal_scores(auroc: float) -> None:
+    """Of these the variance by quadrature, as of the share of untouched that a sample is below."""
+    point, draws = np.full(4, auroc), auroc + 1e-6 * np.arange(-9, 10.0)[:, None] * np.ones(4)
+    found = np.array(bounds([point], [draws], [30.0]))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(300)
+    below = stats.norm.cdf(nodes + np.sqrt(2) * stats.norm.ppf(auroc))
+    variance = weights @ below**2 / weights.sum() - auroc**2
+    square = stats.t.ppf(0.975, 29) ** 2 / (auroc * (1 - auroc) / variance * 30)
+    half = np.sqrt(square * (auroc * (1 - auroc) + square / 4))
+    expected = [(auroc + square / 2 + sign * half) / (1 + square) for sign in (-1, 1)]
+    assert found[0] == pytest.approx(expected, rel=1e-3)
+    assert found[1:] == pytest.approx(np.full((3, 2), auroc), abs=1e-4), "other shares may be surer"
+
+
 def test_a_mean_of_shares_is_squared_and_added() -> None:
     """Newcombe's by hand: none of 40 and 10 of 40, that have nothing in common."""
     points, draws = zip(shares_of(0, 40), shares_of(10, 40), strict=True)
