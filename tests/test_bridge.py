@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,6 +93,16 @@ def test_the_same_seed_draws_the_same_projector(parts: Path) -> None:
     first, same, other = (assemble(of, seed)[0].projector.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_where_the_parts_lay_is_not_in_the_bridge(parts: Path, tmp_path: Path) -> None:
+    shutil.copytree(parts, tmp_path / "elsewhere")
+    for name, root in (("one", parts), ("other", tmp_path / "elsewhere")):
+        save(Parts(root / "clip", root / "llama", BridgeSettings()), tmp_path / name)
+    names = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert {"config.json", "model.safetensors"} <= set(names)
+    same, *_ = filecmp.cmpfiles(tmp_path / "one", tmp_path / "other", names, shallow=False)
+    assert sorted(same) == names
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -46,6 +46,8 @@ def assemble(parts: Parts, seed: int) -> tuple[Bridge, BridgeProcessor]:
     tokenizer.add_special_tokens(
         {"extra_special_tokens": [IMAGE_TAG]}, replace_extra_special_tokens=False
     )
+    for end in (encoder, language_model):  # where it lay: the same bridge from anywhere is equal
+        end.config._name_or_path = ""
     config = BridgeConfig(
         vision_config=encoder.config,
         text_config=language_model.config,
