@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revolion import pipeline, settings
-from revolion.answering import packed, to_answer
+from revolion.answering import batched, packed
 from revolion.models.fake import FakeVLM
 from revolion.samples import Question
 
@@ -41,10 +41,10 @@ def test_batches_hold_so_many_tokens_with_the_longest_answer() -> None:
     model = FakeVLM("", settings.ComputeSettings(), None, settings.ImageSettings(), 0)
     answering = settings.AnsweringSettings(batch_tokens=24, max_new_tokens=2)
     asked = [question(words) for words in (8, 1, 7, 2, 6, 3, 5, 4)]
-    batches = to_answer(model, asked, answering)
+    batches = batched(model, asked, answering)
     assert [[int(one.uid) for one in batch] for batch in batches] == [[1, 2, 3, 4], [5, 6], [7, 8]]
     by_number = answering.model_copy(update={"batch_tokens": None, "batch_size": 6})
-    assert [len(batch) for batch in to_answer(model, asked, by_number)] == [6, 2]
+    assert [len(batch) for batch in batched(model, asked, by_number)] == [6, 2]
 
 
 def test_batches_by_tokens_change_no_table_of_the_small_model(

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import revolion
-from revolion import pipeline, surveying
+from revolion import pipeline, probing, surveying
 from revolion.effort import Due, Measure, efforts, together
 from revolion.errors import InterruptedRun
 from revolion.models.fake import FakeVLM
@@ -214,3 +214,23 @@ def test_probed_questions_are_some_of_the_parts_own(make_study: StudyMaker, tmp_
     # A batch to begin with and two that count, these asked twice, for each of three data sets.
     assert len(asked) == 3 * 4 * (1 + 2 * 2)
     assert set(asked) <= known
+
+
+def test_batches_by_tokens_are_probed_as_such(make_study: StudyMaker, tmp_path: Path) -> None:
+    sizes: list[int] = []
+    real = FakeVLM.answer
+
+    def noting(self: FakeVLM, questions: Any, *words: Any, **named: Any) -> Any:
+        longest = int(self.prompt_tokens(questions, shown=True).max())
+        assert len(questions) * (longest + 4) <= 60 < (len(questions) + 1) * (longest + 4)
+        sizes.append(len(questions))
+        return real(self, questions, *words, **named)
+
+    answering = {"batch_tokens": 60, "max_new_tokens": 4, "batch_size": 1}
+    study = make_study(verify={"arms": []}, answering=answering)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeVLM, "answer", noting)
+        patch.setattr(probing, "_DRAWN", 1)
+        probed(study, tmp_path / "run", 2)
+    assert len(sizes) == 3 * (1 + 2 * 2)
+    assert min(sizes) > 1

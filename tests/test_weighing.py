@@ -99,6 +99,33 @@ def test_a_stopped_weighing_goes_on_where_it_was(
     assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "whole")
 
 
+def test_batches_hold_so_many_tokens_as_those_of_the_answers_do(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weigh = FakeVLM.weigh
+    seen: list[tuple[int, int]] = []
+
+    def noting(self: FakeVLM, samples: list[Sample]) -> Any:
+        asked = [[*sample.questions()][-1] for sample in samples]
+        seen.append((len(samples), int(self.prompt_tokens(asked, shown=True).max())))
+        return weigh(self, samples)
+
+    monkeypatch.setattr(FakeVLM, "weigh", noting)
+    answering = {"batch_tokens": 80, "max_new_tokens": 4}
+    revolion.run(make_study(quality=ALONE, answering=answering), tmp_path / "run")
+    assert max(size for size, _ in seen) > 1
+    assert all(size * (longest + 4) <= 80 for size, longest in seen)
+    before, batches = titles(tmp_path / "run"), len(seen)
+    revolion.run(
+        make_study(quality=ALONE, answering=answering | {"batch_size": 1}), tmp_path / "run"
+    )
+    assert len(seen) == batches, "a number that nothing hangs on renews nothing"
+    revolion.run(
+        make_study(quality=ALONE, answering=answering | {"max_new_tokens": 5}), tmp_path / "run"
+    )
+    assert "weigh" in {unit.split("/")[0] for unit in titles(tmp_path / "run") - before}
+
+
 def test_what_does_not_fit_into_memory_is_left_out_and_nothing_else(
     make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

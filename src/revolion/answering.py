@@ -73,7 +73,7 @@ def answer(job: Job) -> None:
     settings = job.study.answering
     model, samples = model_and_samples(job)
     questions = [question for sample in samples for question in sample.questions()]
-    batches = to_answer(model, questions, settings)
+    batches = batched(model, questions, settings)
     shards = Shards(job.folder, SCHEMA)
     due = shards.due(batches)
     left = sum(map(len, due))
@@ -96,26 +96,22 @@ def model_and_samples(job: Job) -> tuple[VLM, SampleTable]:
     return model, SampleTable(pl.read_parquet(job.source("part")), job.image_roots())
 
 
-def to_answer(
+def batched(
     model: VLM, questions: Sequence[Question], settings: AnsweringSettings
 ) -> list[Sequence[Question]]:
-    """The questions as batches of `batch_size`, or of `batch_tokens` where that is given."""
-    if settings.batch_tokens is None:
-        return in_batches(model, questions, settings.batch_size)
-    lengths = model.prompt_tokens(questions, shown=True)
+    """The questions as batches of `batch_size`, or of `batch_tokens` where that is given.
+
+    Their make-up depends on nothing but the questions.
+    """
+    tokens = settings.batch_tokens
+    lengths = model.prompt_tokens(questions, shown=tokens is not None)
     places = _order(lengths, questions)
-    sizes = packed(lengths[places] + settings.max_new_tokens, settings.batch_tokens)
+    ordered = [questions[place] for place in places]
+    if tokens is None:
+        return _cut(ordered, settings.batch_size)
+    sizes = packed(lengths[places] + settings.max_new_tokens, tokens)
     ends = accumulate(sizes)
-    return [
-        [questions[place] for place in places[end - size : end]]
-        for size, end in zip(sizes, ends, strict=True)
-    ]
-
-
-def in_batches(model: VLM, questions: Sequence[Question], size: int) -> list[Sequence[Question]]:
-    """The questions as batches whose make-up depends on nothing but the questions."""
-    places = _order(model.prompt_tokens(questions), questions)
-    return _cut([questions[place] for place in places], size)
+    return [ordered[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _order(lengths: Lengths, questions: Sequence[Question]) -> list[int]:
@@ -207,9 +203,8 @@ __all__ = [
     "answer",
     "answer_batch",
     "answered",
+    "batched",
     "fitting",
-    "in_batches",
     "model_and_samples",
     "packed",
-    "to_answer",
 ]

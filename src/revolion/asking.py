@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from revolion import models, pipeline
-from revolion.answering import answer_batch, to_answer
+from revolion.answering import answer_batch, batched
 from revolion.errors import SettingsError
 from revolion.evaluations import Evaluation
 from revolion.inquiring import Inquiry, Stop, entry_of
@@ -58,15 +58,13 @@ class Local(Candidate):
 
     def identity(self, evaluation: Evaluation) -> dict[str, Any]:
         compute = self._study(evaluation).compute.numerics()
-        answering = evaluation.study.answering
         return {
             "kind": "tuned" if self.tuned else "checkpoint",
             "name": self.name,
             "fingerprint": self._found().fingerprint(),
             "unit": self.unit,
             "compute": ";".join(compute.values()),
-            "batch_size": answering.batch_size,
-            **({"batch_tokens": answering.batch_tokens} if answering.batch_tokens else {}),
+            **evaluation.study.answering.batches(),
         }
 
     def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:
@@ -76,7 +74,7 @@ class Local(Candidate):
         for dataset in evaluation.tables:
             questions = list(evaluation.questions(dataset))
             # Of all questions, answered or not: what a batch is made of shows in its answers.
-            for batch in to_answer(model, questions, study.answering):
+            for batch in batched(model, questions, study.answering):
                 if all(ledger.answered((dataset, one.uid, one.turn)) for one in batch):
                     continue
                 if stop():

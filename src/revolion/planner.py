@@ -129,7 +129,7 @@ class Planner:
         params = {
             "model": self.model,
             "adaptation": how.adaptation(),
-            "batch_size": self.study.answering.batch_size,
+            **self.study.answering.batches(),
             "content": part.content,
         }
         names = (*model, part.title)

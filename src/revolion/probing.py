@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from revolion import features, models
-from revolion.answering import answer_batch, fitting, in_batches, model_and_samples
+from revolion.answering import answer_batch, batched, fitting, model_and_samples
 from revolion.digests import seed_of
 from revolion.effort import Measure
 from revolion.errors import InterruptedRun
@@ -188,9 +188,11 @@ def _batches(
     """
     model, samples = model_and_samples(job)
     questions = [question for sample in samples for question in asked(sample)]
-    size = job.study.answering.batch_size
-    batches = in_batches(model, _drawn(questions, _DRAWN * size, job), size)
-    batches = [batch for batch in batches if len(batch) == len(batches[0])]  # not a short last one
+    settings = job.study.answering
+    drawn = _drawn(questions, _DRAWN * settings.most_at_once, job)
+    *batches, last = batched(model, drawn, settings)
+    if not batches or len(last) >= len(batches[-1]):  # not a short one
+        batches.append(last)
     places = (np.arange(steps) + 0.5) * len(batches) / steps
     chosen = [batches[place] for place in places.astype(int)]  # of few, the same more than once
     _see(job, model, chain.from_iterable(chosen), kept)

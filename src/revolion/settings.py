@@ -108,6 +108,18 @@ class AnsweringSettings(Section):
         None, description="who answers: {url, model, ...} of a server; default: this machine"
     )
 
+    @property
+    def most_at_once(self) -> int:
+        """The most questions that a batch can hold."""
+        if self.batch_tokens is None:
+            return self.batch_size
+        return max(1, self.batch_tokens // (self.max_new_tokens + 1))
+
+    def batches(self) -> dict[str, int]:
+        """What the make-up of batches hangs on besides the questions."""
+        names = ["batch_size"] if self.batch_tokens is None else ["batch_tokens", "max_new_tokens"]
+        return {name: getattr(self, name) for name in names}
+
 
 class MetricSettings(Section):
     """What MQ is the mean of."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from revolion.answering import fitting, in_batches, model_and_samples
+from revolion.answering import batched, fitting, model_and_samples
 from revolion.errors import InterruptedRun
 from revolion.foils import foil
 from revolion.jobs import Job
@@ -50,7 +50,7 @@ def weigh(job: Job) -> None:
     def weights(batch: Sequence[Question]) -> Sequence[Sequence[Weight]]:
         return model.weigh([by_uid[one.uid] for one in batch])
 
-    due = shards.due(in_batches(model, list(last.values()), settings.batch_size))
+    due = shards.due(batched(model, list(last.values()), settings))
     left = sum(map(len, due))
     for start in range(0, len(due), settings.shard):
         if job.stop():
