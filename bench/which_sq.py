@@ -3,8 +3,8 @@
 Takes worlds that `planted.py` has drawn and run with `--measures answers likelihood grounding` and
 prints, for each way, the mean over worlds, data sets and defects of the AUROC of telling clean from
 spoilt samples, its lowest data set, and how far the kept half's mix of questions is from that of
-all samples. Nothing is tuned, answered or weighed. Where a world's study has `crossfit` among its
-measures, the ways that count the home model in are tried, too.
+all samples. Nothing is tuned, answered or weighed. With `--crossfit`, of worlds run with that
+among their measures, the ways that count the home model in are tried, too.
 
     python bench/which_sq.py FOLDER/world-1-0.3 FOLDER/world-1-0.5
 """
@@ -12,7 +12,7 @@ measures, the ways that count the home model in are tried, too.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -142,8 +142,12 @@ def main() -> None:
     """Read the worlds and print a row for each way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("worlds", type=Path, nargs="+")
+    parser.add_argument(
+        "--crossfit", action="store_true", help="ways that count the home model in, too"
+    )
     given = parser.parse_args()
-    rows = [row for world in given.worlds for row in compared(world)]
+    measures = (*MEASURES, *(["crossfit"] if given.crossfit else []))
+    rows = [row for world in given.worlds for row in compared(world, measures)]
     table = pl.DataFrame(rows).group_by("way", maintain_order=True)
     print(f"{'':42}{'AUROC':>8}{'lowest':>8}{'mix':>8}")
     for (way,), part in table:
@@ -152,9 +156,9 @@ def main() -> None:
         print(f"{way:42}" + "".join(f"{value:8.3f}" for value in means))
 
 
-def compared(world: Path) -> Iterator[dict[str, object]]:
+def compared(world: Path, measures: Sequence[str]) -> Iterator[dict[str, object]]:
     """A row for each way, data set and defect of a world."""
-    for name, measured in read(world).items():
+    for name, measured in read(world, measures).items():
         defects, mix = measured.rows["defect"], measured.rows["mix"].to_numpy()
         clean = defects.is_null().to_numpy()
         for way, scores in ways(measured).items():
@@ -164,11 +168,10 @@ def compared(world: Path) -> Iterator[dict[str, object]]:
                 yield row | {"auroc": auroc(scores[both], clean[both])}
 
 
-def read(world: Path) -> dict[str, Measured]:
+def read(world: Path, measures: Sequence[str]) -> dict[str, Measured]:
     """What a world's study has measured of each data set's train part."""
     study = revolion.load(world / "study.yaml")
-    more = ("crossfit",) if "crossfit" in study.quality.measures else ()
-    quality = study.quality.model_copy(update={"measures": (*MEASURES, *more)})
+    quality = study.quality.model_copy(update={"measures": tuple(measures)})
     verify = study.verify.model_copy(update={"arms": ()})
     study = study.model_copy(update={"quality": quality, "verify": verify})
     store = Store(world / "run")

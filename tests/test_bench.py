@@ -92,7 +92,8 @@ def test_ways_to_score_are_made_of_what_a_study_has_measured(
     """What stands in a study's own table comes out again, and strata are ranked within."""
     monkeypatch.syspath_prepend(BENCH)
     which = bench("which_sq")
-    quality = {"measures": list(which.MEASURES), "foils": 2, "sq": "combined"}
+    measures = [*which.MEASURES, "crossfit"]
+    quality = {"measures": measures, "foils": 2, "sq": "combined"}
     study = make_study(quality=quality, verify={"arms": []})
     revolion.run(study, tmp_path / "run")
     (tmp_path / "study.yaml").write_text(json.dumps(study.model_dump(mode="json")))
@@ -100,13 +101,15 @@ def test_ways_to_score_are_made_of_what_a_study_has_measured(
     truth = pl.DataFrame(rows, schema={"dataset": pl.String, "row": pl.UInt32})
     truth.with_columns(defect=pl.lit(None, pl.String)).write_parquet(tmp_path / "truth.parquet")
     sq = pl.read_parquet(tmp_path / "run/results/sq.parquet").filter(split="train")
-    for name, measured in which.read(tmp_path).items():
+    for name, measured in which.read(tmp_path, measures).items():
         found = which.ways(measured)
         due = pl.DataFrame({"uid": measured.rows["uid"]}).join(sq, on="uid", maintain_order="left")
         for way, kind in (
             ("cross", "cross"),
             ("grounding", "grounding"),
             ("combined: best, logprob, grounding", "combined"),
+            ("home", "home"),
+            ("crossfit", "crossfit"),
         ):
             np.testing.assert_allclose(found[way], due[kind], atol=1e-9)
         assert measured.foils.shape == (2, due.height), name
