@@ -15,7 +15,8 @@ from rich.console import Console
 
 from revolion.report.markdown import escape, markdown
 from revolion.report.pictures import dq_bars, mq_heatmap
-from revolion.report.terminal import facts, tables
+from revolion.report.rows import Rows
+from revolion.report.terminal import facts, pieces, tables
 
 SUMMARY: dict[str, Any] = {
     "name": "two sets",
@@ -263,6 +264,24 @@ def test_a_wide_matrix_is_cut_into_tables_that_fit(size: int) -> None:
         for value in row:
             assert f"{value:.3f}" in grid
     assert grid.count("tuned on ") == -(-size // 8)
+
+
+@pytest.mark.parametrize(("width", "parts"), [(80, 2), (120, 1), (24, 8)])
+def test_no_number_and_no_name_of_a_column_is_broken(width: int, parts: int) -> None:
+    heads = ("full", "refined", "random", "bottom", "longest", "shortest", "likelihood", "crossfit")
+    values = tuple(f"0.12{place}0" for place in range(8))
+    text = terminal([*pieces(Rows("arms", ("on", *heads), (("mean MQ", *values),)))], width)
+    for part in (*heads, *values):
+        assert part in text
+    assert text.count("mean MQ") == parts
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+
+
+def test_a_head_that_is_too_long_goes_on_below() -> None:
+    rows = Rows("arms", ("on", "only_a_long_name_of_a_set", "b"), (("all", "0.1000", "0.2000"),))
+    lines = [line.rstrip() for line in terminal([*pieces(rows)], 38).splitlines()]
+    assert lines[2:4] == ["       only_a_long_name_of_a", "  on                    _set       b"]
+    assert "none" in terminal([*pieces(Rows("none", ("on", "b"), ()))])
 
 
 def test_facts_are_names_and_values() -> None:

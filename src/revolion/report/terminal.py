@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -23,15 +25,16 @@ from revolion.report.rows import (
     unseen_rows,
 )
 
-# Of five characters each; with a column of 20 for the names they fill a terminal of 80.
-_COLUMNS = 8
+_NAMES = 20  # the characters that the column of names has at least, where it needs them
+_HEAD = 16  # a longer head goes on on another line
+_GAP = 2  # before each column, and around the table
 
 
 def tables(summary: Mapping[str, Any]) -> list[RenderableType]:
     """All that a study found: quality, verification, what SQ cost, what is shared, and the seconds.
 
-    Arguments: ``summary`` as `revolion.report.markdown.markdown` takes it. A matrix of many data
-    sets comes in several tables of some columns each. Raises KeyError if a key is missing.
+    Arguments: ``summary`` as `revolion.report.markdown.markdown` takes it. A matrix that is wider
+    than the terminal comes in several tables. Raises KeyError if a key is missing.
     """
     shared = overlap_rows(summary)
     parts = (
@@ -69,23 +72,56 @@ def number(value: object) -> str:
 
 
 def pieces(rows: Rows) -> Iterator[RenderableType]:
-    """A table under its title, in several of some columns each if it has many, and its note."""
+    """A table under its title, in several if it is wider than the terminal, and its note."""
     yield Text(rows.title, style="bold")
-    for start in range(1, len(rows.header), _COLUMNS):
-        yield _table(rows, slice(start, start + _COLUMNS))
+    yield _Fitted(rows)
     if rows.note:
         yield Text(f"  {rows.note}\n")
 
 
-def _table(rows: Rows, columns: slice) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """Rows as one table, or where the terminal has no room for it as several of some columns each.
+
+    No number goes on on another line.
+    """
+
+    rows: Rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.rows.wrap:
+            yield _table(self.rows, slice(1, None), None)
+            return
+        names, *columns = zip(self.rows.header, *self.rows.body, strict=True)
+        widths = [_needed(head, cells) for head, *cells in columns]
+        room = options.max_width - 2 * _GAP
+        for part in _stretches(widths, room - min(_NAMES, max(map(cell_len, names)))):
+            left = room - sum(widths[part])
+            yield _table(self.rows, slice(part.start + 1, part.stop + 1), max(_NAMES, left))
+
+
+def _needed(head: str, cells: Sequence[str]) -> int:
+    """The characters that a column takes, with the gap before it."""
+    return _GAP + max([min(_HEAD, cell_len(head)), *map(cell_len, cells)])
+
+
+def _stretches(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Which columns stand beside each other: as many as there is room for, at least one."""
+    start = 0
+    for place in range(1, len(widths) + 1):
+        if place == len(widths) or sum(widths[start : place + 1]) > room:
+            yield slice(start, place)
+            start = place
+
+
+def _table(rows: Rows, columns: slice, most: int | None) -> Table:
+    """Some columns beside the names, which take ``most`` characters or as many as there is room."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     # Names go in as Text: square brackets in them are no markup.
-    names = rows.header[columns]
-    room = 20 + 4 * (_COLUMNS - len(names))
     table.add_column(
-        Text(rows.header[0]), max_width=room, overflow="ellipsis", no_wrap=not rows.wrap
+        Text(rows.header[0]), max_width=most, overflow="ellipsis", no_wrap=not rows.wrap
     )
-    for name in names:
+    for name in rows.header[columns]:
         table.add_column(Text(name), justify="right", overflow="fold")
     for row in rows.body:
         table.add_row(*(Text(cell) for cell in (row[0], *row[columns])))
