@@ -110,11 +110,17 @@ def drawn(folder: Path, seed: int, noise: float, given: argparse.Namespace) -> S
 
 
 def spoilt(
-    study: Study, folder: Path, seed: int, noise: float, kinds: Sequence[str] | None
+    study: Study,
+    folder: Path,
+    seed: int,
+    noise: float,
+    kinds: Sequence[str] | None,
+    side: str = "train",
 ) -> Study:
-    """The study with a share of each train part spoilt; data and truth go into its folder.
+    """The study with a share of each part of a side spoilt; data and truth go into its folder.
 
-    The kinds take turns. What can't be spoilt in the way that its turn is stays as it is.
+    The kinds take turns. What can't be spoilt in the way that its turn is stays as it is. The truth
+    has the uid that each sample had before.
     """
     study, store = pipeline.settled(study), Store(folder / "before")
     taken, parts = pipeline.prepare(
@@ -122,7 +128,7 @@ def spoilt(
     )
     files, truth = {}, []
     for name in study.names:
-        pool, own = _pool(study, store, taken, parts, name, seed)
+        pool, own = _pool(study, store, taken, parts, (name, side), seed)
         order = sorted(own, key=lambda one: uniform("spoilt", seed, one.uid))
         found: dict[str, tuple[str, Sample]] = {}
         for number, one in enumerate(order[: round(noise * len(order))]):
@@ -133,12 +139,12 @@ def spoilt(
         clean = from_table(
             pl.concat(pl.read_parquet(store.root / parts[name, side].path) for side in SIDES), ""
         )
-        rows = [(found.get(one.uid, (None, one))) for one in clean]
+        rows = [(one.uid, *found.get(one.uid, (None, one))) for one in clean]
         files[name] = folder / "data" / f"{name}.json"
         files[name].parent.mkdir(parents=True, exist_ok=True)
-        llava.write((sample for _, sample in rows), files[name])
-        truth += [(name, row, kind) for row, (kind, _) in enumerate(rows)]
-    schema = {"dataset": pl.String, "row": pl.UInt32, "defect": pl.String}
+        llava.write((sample for *_, sample in rows), files[name])
+        truth += [(name, row, kind, uid) for row, (uid, kind, _) in enumerate(rows)]
+    schema = {"dataset": pl.String, "row": pl.UInt32, "defect": pl.String, "original": pl.String}
     pl.DataFrame(truth, schema=schema, orient="row").write_parquet(folder / "truth.parquet")
     datasets = [
         one.model_copy(update={"path": files[one.name], "format": "llava", "limit": None})
@@ -150,14 +156,14 @@ def spoilt(
 
 
 def _pool(
-    study: Study, store: Store, taken: Sequence[Unit], parts: Parts, name: str, seed: int
+    study: Study, store: Store, taken: Sequence[Unit], parts: Parts, of: tuple[str, str], seed: int
 ) -> tuple[spoiling.Pool, list[spoiling.Held]]:
-    """What a data set's defects take from, and its train samples."""
-    split = store.folder(taken[-1].key)
-    groups = pl.read_parquet(split / GROUPS).filter(dataset=name, side="train")
+    """What the defects of a data set's side take from, and the samples there."""
+    split, (name, side) = store.folder(taken[-1].key), of
+    groups = pl.read_parquet(split / GROUPS).filter(dataset=name, side=side)
     group = dict(groups.select("uid", "group").iter_rows())
-    train = from_table(pl.read_parquet(store.root / parts[name, "train"].path), "")
-    held = [spoiling.Held.of(one, group[one.uid]) for one in train]
+    samples = from_table(pl.read_parquet(store.root / parts[name, side].path), "")
+    held = [spoiling.Held.of(one, group[one.uid]) for one in samples]
     (intake,) = (unit for unit in taken if unit.names == (name,))
     images = pl.read_parquet(store.folder(intake.key) / IMAGES, columns=["sha256", "likeness"])
     fingerprints = dict(images.drop_nulls().iter_rows())

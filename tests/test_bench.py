@@ -144,3 +144,39 @@ def test_a_study_s_own_data_are_spoilt_on_the_train_side_alone(
     table = planted.labelled(tmp_path / "world", spoilt)
     assert set(table["defect"].drop_nulls()) == {"truncated", "wrong_image"}
     assert revolion.load(tmp_path / "world/study.yaml") == spoilt
+
+
+def test_evaluation_sets_are_held_against_the_whole_clean_parts(
+    make_study: StudyMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole and clean they are the truth; spoilt, what is not spoilt scores as it did."""
+    monkeypatch.syspath_prepend(BENCH)
+    sets = bench("evaluation_sets")
+    study = make_study(
+        split={"evaluation_share": 0.5, "near_duplicates": False},
+        verify={"arms": ["full", "refined", "random"], "seeds": 2},
+    )
+    summary = revolion.run(study, tmp_path / "run")
+    (tmp_path / "study.yaml").write_text(json.dumps(study.model_dump(mode="json")))
+    rows = {row["set"]: row for row in sets.compared(tmp_path, 0.0, 0)}
+    assert list(rows) == ["whole", "by chance", *study.quality.kinds]
+    assert [rows["whole"][name] for name in sets.MEASURES] == [1, 1, 1, 0, 0, 0, 0]
+    assert rows["by chance"]["off"] > 0
+    clean = sets.parts_of(study, tmp_path / "run")
+    truth = sets.means(clean, [np.ones(len(part.bad), bool) for part in clean])
+    arms = summary["verification"]
+    for seed, mean in enumerate(arms["refined"]["per_seed"]):
+        assert truth[f"arm-refined-{seed}"] == pytest.approx(mean)
+    gap = arms["refined"]["mean"] - arms["full"]["mean"]
+    assert sets._gap(truth, "refined", "full") == pytest.approx(gap)
+    models = []
+    for part, other in zip(clean, sets.spoilt_parts(study, tmp_path, 0.5, 0), strict=True):
+        kept = ~other.bad
+        assert 0 < other.bad.sum() < len(part.bad) == len(other.bad)
+        for model, mq in other.mq.items():
+            left = Counter(mq[kept].round(9))
+            assert not left - Counter(part.mq[model].round(9))
+            models.append(model)
+    assert len(set(models)) == 3 + 3 * 2
+    assert rows.keys() == {row["set"] for row in sets.compared(tmp_path, 0.5, 0)}
+    assert not list(tmp_path.glob("tmp*")), "the copy of the store is taken away"
