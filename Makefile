@@ -26,7 +26,7 @@ test: check
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 demo: setup
-	$(BIN)/revolion demo $(DEMO)
+	$(BIN)/revolion demo $(DEMO) --noise 0.3
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

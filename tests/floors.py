@@ -176,6 +176,7 @@ FLOORS: dict[str, int] = {
     "exporting": 10,
     # 10: what people call, and what looks before it runs
     "demo.experiments.bridging": 8,
+    "demo.truth": 11,
     "demo.experiments.frame": 11,
     "demo.experiments.dq": 12,
     "demo.experiments.merging": 12,

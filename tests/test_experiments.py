@@ -336,6 +336,13 @@ def test_halves_counts_what_was_planted(revolion: Command, tmp_path: Path) -> No
     defects = dict(truth.select("source_id", "defect").iter_rows())
     assert whole["kept"] == len(kept)
     assert whole["kept_spoilt"] == sum(defects[row["id"]] is not None for row in kept)
+    # The demo itself, of the same world and study, ends with the same; clean there is no truth.
+    plain = ["demo", folder, "--samples", 60, "--workers", 0]
+    told = values["sentence"][values["sentence"].index("Of all train samples") :]
+    done = revolion(*plain, "--noise", 0.3, "--defect", "swapped")
+    assert done.out.endswith(f"{told}\n")
+    assert "The kept half against the truth" in done.out
+    assert "train samples" not in revolion(*plain, "--noise", 0.3, "--draw-only").out
     other = revolion(*words, "--noise", 0.5, "--json")
     assert json.loads(other.out)["noise"] == 0.5
 

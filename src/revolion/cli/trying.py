@@ -40,6 +40,8 @@ def demo(
 ) -> None:
     """Draw data sets of coloured shapes and run a whole study on them, offline, in minutes."""
     from revolion.demo.study import make
+    from revolion.demo.truth import against_truth, told, truth_rows
+    from revolion.report.terminal import pieces
     from revolion.studyfile import load
 
     given: dict[str, Any] = {"seed": seed, "samples": samples, "workers": workers}
@@ -51,8 +53,14 @@ def demo(
         return
     file = make(folder, **given, noise=noise or 0.0, defects=defect)
     say(f"drew the data sets; the study file is {file}")
-    if not draw_only:
-        run_to_end(load(file), folder / "run", as_json)
+    if draw_only:
+        return
+    study, run = load(file), folder / "run"
+    run_to_end(study, run, as_json)
+    if noise and not as_json:
+        found = against_truth(folder, run, study)
+        show(pieces(truth_rows(found)))
+        write_line(told(found))
 
 
 def _conduct(name: str, folder: Path, given: Mapping[str, Any], as_json: bool) -> None:
