@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
 import os
@@ -43,6 +44,13 @@ TEMPLATE = (
 )
 SPECIALS = ["<pad>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<image>"]
 CORPUS = ["what colour is the square ?", "the square is red .", "how many circles ?", "two"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _frozen() -> None:
+    """What is imported stands for good: else each collection of garbage goes through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

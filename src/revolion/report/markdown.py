@@ -84,8 +84,8 @@ def escape(text: str) -> str:
 
 
 def section(rows: Rows, picture: str = "") -> str:
-    """A table under its title, with its note and a picture."""
-    parts = [f"## {rows.title}", escape(rows.note), _table(rows), picture]
+    """A table, if it has a row, under its title, with its note and a picture."""
+    parts = [f"## {rows.title}", escape(rows.note), _table(rows) if rows.body else "", picture]
     return "\n\n".join(part for part in parts if part)
 
 
