@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from revolion import pipeline, settings
 from revolion.answering import batched, packed
 from revolion.models.fake import FakeVLM
-from revolion.samples import Question
+from revolion.samples import Question, Turn
 
 from .conftest import StudyMaker
 from .helpers import fingerprints
@@ -45,6 +46,34 @@ def test_batches_hold_so_many_tokens_with_the_longest_answer() -> None:
     assert [[int(one.uid) for one in batch] for batch in batches] == [[1, 2, 3, 4], [5, 6], [7, 8]]
     by_number = answering.model_copy(update={"batch_tokens": None, "batch_size": 6})
     assert [len(batch) for batch in batched(model, asked, by_number)] == [6, 2]
+
+
+def test_what_is_weighed_goes_by_its_length_with_its_responses() -> None:
+    """Five questions of two words: with their responses 3 to 6, with what was before two 10, 13."""
+    model = FakeVLM("", settings.ComputeSettings(), None, settings.ImageSettings(), 0)
+    before = (Turn("why ?", "a b c d"),)
+    asked = [
+        Question(
+            f"{n}",
+            0,
+            "",
+            (),
+            None,
+            before if n in (1, 4) else (),
+            "what ?",
+            "a b c d e"[2 * n - 2 :],
+        )
+        for n in (3, 5, 1, 4, 2)
+    ]
+
+    def made(weighed: bool, **given: Any) -> list[list[str]]:
+        batches = batched(model, asked, settings.AnsweringSettings(**given), weighed=weighed)
+        return [[one.uid for one in batch] for batch in batches]
+
+    assert made(False, batch_size=2) == [["2", "3"], ["5", "1"], ["4"]]
+    assert made(True, batch_size=2) == [["5", "3"], ["2", "4"], ["1"]]
+    by_tokens = {"batch_tokens": 16, "max_new_tokens": 100}
+    assert made(True, **by_tokens) == [["5", "3"], ["2"], ["4"], ["1"]]
 
 
 def test_batches_by_tokens_change_no_table_of_the_small_model(

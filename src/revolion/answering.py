@@ -97,25 +97,27 @@ def model_and_samples(job: Job) -> tuple[VLM, SampleTable]:
 
 
 def batched(
-    model: VLM, questions: Sequence[Question], settings: AnsweringSettings
+    model: VLM, questions: Sequence[Question], settings: AnsweringSettings, *, weighed: bool = False
 ) -> list[Sequence[Question]]:
     """The questions as batches of `batch_size`, or of `batch_tokens` where that is given.
 
-    Their make-up depends on nothing but the questions.
+    Their make-up depends on nothing but the questions: on the lengths of their prompts and of the
+    longest answer, or where their references are ``weighed`` on the lengths with these.
     """
     tokens = settings.batch_tokens
-    lengths = model.prompt_tokens(questions, shown=tokens is not None)
+    read = [question.gone_on() for question in questions] if weighed else questions
+    lengths = model.prompt_tokens(read, shown=tokens is not None)
     places = _order(lengths, questions)
     ordered = [questions[place] for place in places]
     if tokens is None:
         return _cut(ordered, settings.batch_size)
-    sizes = packed(lengths[places] + settings.max_new_tokens, tokens)
+    sizes = packed(lengths[places] + (0 if weighed else settings.max_new_tokens), tokens)
     ends = accumulate(sizes)
     return [ordered[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _order(lengths: Lengths, questions: Sequence[Question]) -> list[int]:
-    """The places of questions by prompt length in tokens, ties by uid and turn."""
+    """The places of questions by length in tokens, ties by uid and turn."""
     keys = [(int(n), q.uid, q.turn) for n, q in zip(lengths, questions, strict=True)]
     return sorted(range(len(keys)), key=keys.__getitem__)
 

@@ -107,7 +107,7 @@ def _tuning(job: Job, steps: int, kept: bool) -> Measure:
 
 
 def _answering(job: Job, steps: int, kept: bool) -> Measure:
-    model, batches = _batches(job, steps, kept, lambda sample: list(sample.questions()))
+    model, batches = _batches(job, steps, kept)
     settings, seed = job.study.answering, job.study.seed
 
     def said(batch: Sequence[Question], most: int) -> tuple[float, int]:
@@ -135,8 +135,7 @@ def _answering(job: Job, steps: int, kept: bool) -> Measure:
 
 
 def _weighing(job: Job, steps: int, kept: bool) -> Measure:
-    # A sample is weighed by its last question, which has all others before it.
-    model, batches = _batches(job, steps, kept, lambda sample: _last([sample]))
+    model, batches = _batches(job, steps, kept)
     _turns(model, batches[0])
     weighed, each = [], []
     for batch in batches:
@@ -179,18 +178,16 @@ _PROBES: dict[str, Callable[[Job, int, bool], Measure]] = {
 }
 
 
-def _batches(
-    job: Job, steps: int, kept: bool, asked: Callable[[Sample], list[Question]]
-) -> tuple[VLM, list[Sequence[Question]]]:
-    """The base, and batches from the shortest prompts of a draw to its longest.
+def _batches(job: Job, steps: int, kept: bool) -> tuple[VLM, list[Sequence[Question]]]:
+    """The base, and batches from the shortest texts of a draw to its longest.
 
-    Arguments: ``asked`` gives a sample's questions.
+    A sample is weighed by its last question, which has all others before it.
     """
     model, samples = model_and_samples(job)
-    questions = [question for sample in samples for question in asked(sample)]
-    settings = job.study.answering
+    weighed, settings = job.unit.stage == "weigh", job.study.answering
+    questions = _last(samples) if weighed else [one for each in samples for one in each.questions()]
     drawn = _drawn(questions, _DRAWN * settings.most_at_once, job)
-    *batches, last = batched(model, drawn, settings)
+    *batches, last = batched(model, drawn, settings, weighed=weighed)
     if not batches or len(last) >= len(batches[-1]):  # not a short one
         batches.append(last)
     places = (np.arange(steps) + 0.5) * len(batches) / steps

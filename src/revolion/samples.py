@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 IMAGE_TAG = "<image>"
@@ -140,6 +140,13 @@ class Question:
             turns=(*self.history, Turn(self.instruction, response)),
             system=self.system,
             root=self.root,
+        )
+
+    def gone_on(self) -> Question:
+        """The next question, before a word of it: its prompt is the conversation up to here."""
+        said = Turn(self.instruction, self.response)
+        return replace(
+            self, turn=self.turn + 1, history=(*self.history, said), instruction="", response=""
         )
 
 

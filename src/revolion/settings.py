@@ -110,15 +110,16 @@ class AnsweringSettings(Section):
 
     @property
     def most_at_once(self) -> int:
-        """The most questions that a batch can hold."""
+        """The most questions that a batch of answers can hold."""
         if self.batch_tokens is None:
             return self.batch_size
         return max(1, self.batch_tokens // (self.max_new_tokens + 1))
 
     def batches(self) -> dict[str, int]:
-        """What the make-up of batches hangs on besides the questions."""
-        names = ["batch_size"] if self.batch_tokens is None else ["batch_tokens", "max_new_tokens"]
-        return {name: getattr(self, name) for name in names}
+        """The setting that batches are made up by."""
+        if self.batch_tokens is None:
+            return {"batch_size": self.batch_size}
+        return {"batch_tokens": self.batch_tokens}
 
 
 class MetricSettings(Section):

@@ -15,7 +15,7 @@ VERSIONS = {
     "tune": 3,
     "answer": 3,
     "score": 2,
-    "weigh": 3,
+    "weigh": 4,
     "grade": 10,
     "refine": 2,
     "verify": 3,

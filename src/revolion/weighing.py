@@ -50,7 +50,7 @@ def weigh(job: Job) -> None:
     def weights(batch: Sequence[Question]) -> Sequence[Sequence[Weight]]:
         return model.weigh([by_uid[one.uid] for one in batch])
 
-    due = shards.due(batched(model, list(last.values()), settings))
+    due = shards.due(batched(model, list(last.values()), settings, weighed=True))
     left = sum(map(len, due))
     for start in range(0, len(due), settings.shard):
         if job.stop():

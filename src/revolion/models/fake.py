@@ -73,7 +73,7 @@ class FakeVLM(VLM):
     def prompt_tokens(
         self, questions: Sequence[Question], *, shown: bool = False
     ) -> npt.NDArray[np.int64]:
-        return np.array([len(_words(question.instruction)) for question in questions], np.int64)
+        return np.array([_length(question) for question in questions], np.int64)
 
     def answer(
         self, questions: Sequence[Question], settings: AnsweringSettings, *, seed: int
@@ -82,8 +82,8 @@ class FakeVLM(VLM):
         for question in questions:
             words = self._recall(question.instruction).split()
             kept = words[: settings.max_new_tokens]
-            length = len(_words(question.instruction))
-            answers.append(Answer(" ".join(kept), length, len(kept), len(kept) == len(words)))
+            finished = len(kept) == len(words)
+            answers.append(Answer(" ".join(kept), _length(question), len(kept), finished))
         return answers
 
     def weigh(self, samples: Sequence[Sample]) -> list[list[Weight]]:
@@ -115,6 +115,12 @@ class FakeVLM(VLM):
             default=None,
         )
         return "" if best is None else self._memory[best]
+
+
+def _length(question: Question) -> int:
+    """How many different words each text of its prompt has, taken together."""
+    before = [text for turn in question.history for text in (turn.instruction, turn.response)]
+    return sum(len(_words(text)) for text in (*before, question.instruction))
 
 
 def _words(text: str) -> frozenset[str]:
