@@ -27,16 +27,19 @@ from planted import spoilt
 
 import revolion
 from revolion import metrics, pipeline
+from revolion.arms import parsed
 from revolion.concordance import spearman
+from revolion.demo.experiments.evaluation_set import Chosen, means
+from revolion.results import read_summary
 from revolion.settings import Study
 from revolion.store import Store
 
 Floats = NDArray[np.float64]
 Means = Mapping[str, float]
-Chosen = Sequence[NDArray[np.bool_]]
+Arms = Mapping[str, Sequence[str]]
+"""The models of each arm, by its label."""
 
 DRAWS = 200
-ARM = "arm-"
 MEASURES = ("all", "grid", "arms", "off", "refined - full", "refined - random", "spoilt")
 
 
@@ -64,21 +67,33 @@ def main() -> None:
         table = pl.DataFrame(found).group_by("set", maintain_order=True)
         print(f"\n{noise:<20g}" + "".join(f"{name:>18}" for name in MEASURES))
         for (name,), rows in table:
-            means = rows.select(pl.col(MEASURES).mean()).row(0)
-            print(f"{name:20}" + "".join(f"{value:18.4f}" for value in means), flush=True)
+            values = rows.select(pl.col(MEASURES).mean()).row(0)
+            print(f"{name:20}" + "".join(f"{value:18.4f}" for value in values), flush=True)
 
 
 def compared(world: Path, noise: float, seed: int) -> Iterator[dict[str, object]]:
     """A row for each kind of evaluation set of a world, with `MEASURES`."""
-    study = revolion.load(world / "study.yaml")
+    study, arms = revolion.load(world / "study.yaml"), arms_in(world / "run")
     clean = parts_of(study, world / "run")
-    truth = means(clean, [np.ones(len(part.bad), dtype=bool) for part in clean])
+    truth = means([part.mq for part in clean], None)
     parts = spoilt_parts(study, world, noise, seed) if noise else clean
+    scores, bad = [part.mq for part in parts], [part.bad for part in parts]
     for name, sets in evaluation_sets(parts, seed):
         rows = [
-            (*measured(truth, means(parts, chosen)), bad_share(parts, chosen)) for chosen in sets
+            (*measured(truth, means(scores, chosen), arms), bad_share(bad, chosen))
+            for chosen in sets
         ]
         yield {"set": name} | dict(zip(MEASURES, np.mean(rows, axis=0).tolist(), strict=True))
+
+
+def arms_in(run: Path) -> Arms:
+    """The arms of a finished study."""
+    summary = read_summary(run)
+    assert summary is not None
+    return {
+        label: [parsed(label).model(seed) for seed in range(len(arm["per_seed"]))]
+        for label, arm in summary["verification"].items()
+    }
 
 
 def parts_of(study: Study, run: Path) -> list[Part]:
@@ -97,27 +112,24 @@ def spoilt_parts(study: Study, world: Path, noise: float, seed: int) -> list[Par
 
     The study runs again without arms, in a copy of its store that is taken away.
     """
+    answers = pl.read_parquet(world / "run/results/answers.parquet").filter(split="evaluation")
+    found = []
     with TemporaryDirectory(dir=world) as place:
-        folder = Path(place)
+        folder, run = Path(place), Path(place) / "run"
         again = spoilt(study, folder, seed, noise, ["swapped"], "evaluation")
         again = again.model_copy(update={"verify": again.verify.model_copy(update={"arms": ()})})
-        shutil.copytree(world / "run", folder / "run")
-        revolion.run(again, folder / "run")
-        store = Store(folder / "run")
+        shutil.copytree(world / "run", run)
+        revolion.run(again, run)
+        store, truth = Store(run), pl.read_parquet(folder / "truth.parquet")
         units, _ = pipeline.known_plan(again, store)
         (split,) = (unit for unit in units if unit.stage == "split")
-        truth = pl.read_parquet(folder / "truth.parquet")
-        answers = pl.read_parquet(world / "run/results/answers.parquet")
-        sq = pl.read_parquet(folder / "run/results/sq.parquet").filter(split="evaluation")
-        return [
-            _part(
-                _scored_anew(answers.filter(dataset=name, split="evaluation"), part),
-                sq.filter(dataset=name).join(part.select("uid", "bad"), on="uid"),
-                study,
-            )
-            for name in study.names
-            for part in [_traced(store.folder(split.key) / f"{name}-evaluation.parquet", truth)]
-        ]
+        sq = pl.read_parquet(run / "results/sq.parquet").filter(split="evaluation")
+        for name in study.names:
+            part = _traced(store.folder(split.key) / f"{name}-evaluation.parquet", truth)
+            mq = _scored_anew(answers.filter(dataset=name), part)
+            known = sq.filter(dataset=name).join(part.select("uid", "bad"), on="uid")
+            found.append(_part(mq, known, study))
+    return found
 
 
 def _traced(file: Path, truth: pl.DataFrame) -> pl.DataFrame:
@@ -136,7 +148,7 @@ def _scored_anew(answers: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
         pl.int_range(pl.len(), dtype=pl.UInt32).over("uid").alias("turn"),
         pl.col("turns").struct.field("response").alias("reference"),
     )
-    said = answers.drop("uid", "mq").with_columns(original=answers["uid"])
+    said = answers.select("model", "turn", "answer", original="uid")
     rows = said.join(turns, on=["original", "turn"], maintain_order="left")
     scores = metrics.score(rows["answer"].to_list(), [[text] for text in rows["reference"]])
     found = rows.with_columns(mq=pl.Series(scores["mq"]))
@@ -171,46 +183,29 @@ def _highest(scores: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def means(parts: Sequence[Part], chosen: Chosen) -> Means:
-    """Each model's mean MQ on chosen samples, the mean over data sets."""
-    return {
-        model: float(
-            np.mean([part.mq[model][rows].mean() for part, rows in zip(parts, chosen, strict=True)])
-        )
-        for model in parts[0].mq
-    }
-
-
-def measured(truth: Means, found: Means) -> tuple[float, ...]:
+def measured(truth: Means, found: Means, arms: Arms) -> tuple[float, ...]:
     """`MEASURES` but the last."""
-    arms = [model for model in truth if model.startswith(ARM)]
-    grid = [model for model in truth if not model.startswith(ARM)]
+    tuned = [model for models in arms.values() for model in models]
+    grid = [model for model in truth if model not in tuned]
     agreed = [
         spearman([truth[one] for one in some], [found[one] for one in some]) or 0.0
-        for some in ([*truth], grid, arms)
+        for some in ([*truth], grid, tuned)
     ]
     off = np.array([found[model] - truth[model] for model in truth])
-    gaps = [
-        _gap(found, "refined", other) - _gap(truth, "refined", other)
-        for other in ("full", "random")
-    ]
-    return *agreed, float(np.abs(off - off.mean()).mean()), *gaps
+    gained = [gap(found, arms, other) - gap(truth, arms, other) for other in ("full", "random")]
+    return *agreed, float(np.abs(off - off.mean()).mean()), *gained
 
 
-def _gap(found: Means, first: str, second: str) -> float:
-    """By how much the tunings of one arm do better than those of another, on average."""
-    sides = (
-        np.mean([value for model, value in found.items() if model.startswith(f"{ARM}{kind}-")])
-        for kind in (first, second)
-    )
-    one, other = sides
-    return float(one - other)
+def gap(found: Means, arms: Arms, other: str) -> float:
+    """By how much the tunings of `refined` do better than those of another arm, on average."""
+    refined, against = (np.mean([found[one] for one in arms[arm]]) for arm in ("refined", other))
+    return float(refined - against)
 
 
-def bad_share(parts: Sequence[Part], chosen: Chosen) -> float:
+def bad_share(bad: Sequence[NDArray[np.bool_]], chosen: Chosen) -> float:
     """The share of spoilt samples in a set."""
-    bad = [part.bad[rows] for part, rows in zip(parts, chosen, strict=True)]
-    return float(np.concatenate(bad).mean())
+    some = [part[rows] for part, rows in zip(bad, chosen, strict=True)]
+    return float(np.concatenate(some).mean())
 
 
 if __name__ == "__main__":

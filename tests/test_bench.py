@@ -163,12 +163,12 @@ def test_evaluation_sets_are_held_against_the_whole_clean_parts(
     assert [rows["whole"][name] for name in sets.MEASURES] == [1, 1, 1, 0, 0, 0, 0]
     assert rows["by chance"]["off"] > 0
     clean = sets.parts_of(study, tmp_path / "run")
-    truth = sets.means(clean, [np.ones(len(part.bad), bool) for part in clean])
+    truth = sets.means([part.mq for part in clean], None)
     arms = summary["verification"]
     for seed, mean in enumerate(arms["refined"]["per_seed"]):
         assert truth[f"arm-refined-{seed}"] == pytest.approx(mean)
     gap = arms["refined"]["mean"] - arms["full"]["mean"]
-    assert sets._gap(truth, "refined", "full") == pytest.approx(gap)
+    assert sets.gap(truth, sets.arms_in(tmp_path / "run"), "full") == pytest.approx(gap)
     models = []
     for part, other in zip(clean, sets.spoilt_parts(study, tmp_path, 0.5, 0), strict=True):
         kept = ~other.bad

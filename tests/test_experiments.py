@@ -163,12 +163,13 @@ def test_merging_counts_whom_the_merge_beats() -> None:
 
 def test_a_refined_set_that_ranks_as_all_do_is_told_from_one_that_does_not() -> None:
     parts = answered({f"m{number}": 0.1 * number for number in range(8)})
-    whole = evaluation_set.means(parts, None)
+    scores = [part.mq for part in parts]
+    whole = evaluation_set.means(scores, None)
     half = [np.arange(200) < 100 for _ in parts]
-    by_chance = evaluation_set.drawn_by_chance(parts, half, 0)
+    by_chance = evaluation_set.drawn_by_chance(scores, half, 0)
     assert len(by_chance) == evaluation_set.DRAWS
     assert min(by_chance) == pytest.approx(1.0)
-    small = evaluation_set.means(parts, half)
+    small = evaluation_set.means(scores, half)
     among = {"some": ["arm-m0-0", "arm-m1-0"], "one": ["arm-m2-0"]}
     rows, values = evaluation_set.compared(whole, small, by_chance, among)
     assert values["among"] == {"some": pytest.approx(1.0), "one": None}
@@ -195,7 +196,9 @@ def test_means_are_over_the_chosen_samples_of_each_data_set() -> None:
     mq = np.array([0.0, 1.0, 0.5, 0.5])
     part = Answered({"m": mq}, np.arange(4), list("abcd"))
     chosen = [np.array([True, False, False, False]), np.array([False, True, True, False])]
-    assert evaluation_set.means([part, part], chosen) == {"m": pytest.approx((0.0 + 0.75) / 2)}
+    assert evaluation_set.means([part.mq, part.mq], chosen) == {
+        "m": pytest.approx((0.0 + 0.75) / 2)
+    }
 
 
 # A second architecture
@@ -336,13 +339,15 @@ def test_halves_counts_what_was_planted(revolion: Command, tmp_path: Path) -> No
     defects = dict(truth.select("source_id", "defect").iter_rows())
     assert whole["kept"] == len(kept)
     assert whole["kept_spoilt"] == sum(defects[row["id"]] is not None for row in kept)
-    # The demo itself, of the same world and study, ends with the same; clean there is no truth.
+    # The demo itself, of the same world and study, ends with the same.
     plain = ["demo", folder, "--samples", 60, "--workers", 0]
+    spoilt = [*plain, "--noise", 0.3, "--defect", "swapped"]
     told = values["sentence"][values["sentence"].index("Of all train samples") :]
-    done = revolion(*plain, "--noise", 0.3, "--defect", "swapped")
+    done = revolion(*spoilt)
     assert done.out.endswith(f"{told}\n")
     assert "The kept half against the truth" in done.out
-    assert "train samples" not in revolion(*plain, "--noise", 0.3, "--draw-only").out
+    assert json.loads(revolion(*spoilt, "--json").out)["name"] == "demo"
+    assert "against the truth" not in revolion(*plain).out, "nothing is spoilt"
     other = revolion(*words, "--noise", 0.5, "--json")
     assert json.loads(other.out)["noise"] == 0.5
 

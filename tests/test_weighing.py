@@ -106,7 +106,7 @@ def test_batches_hold_so_many_tokens_as_those_of_the_answers_do(
     seen: list[tuple[int, int]] = []
 
     def noting(self: FakeVLM, samples: list[Sample]) -> Any:
-        read = [[*sample.questions()][-1].gone_on() for sample in samples]
+        read = [[*sample.questions()][-1].continued() for sample in samples]
         seen.append((len(samples), int(self.prompt_tokens(read, shown=True).max())))
         return weigh(self, samples)
 

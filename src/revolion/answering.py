@@ -1,6 +1,6 @@
 """One answering unit: a tuned model's answers to all questions of one part of a data set.
 
-The make-up of batches is fixed by the questions alone (sorted by prompt length, then by name, and
+The make-up of batches is fixed by the questions alone (sorted by length, then by name, and
 cut by number or by a budget of tokens), for padding changes the last bits of a sum and so, once in
 a while, a greedy token. Shards of batches are saved as they are finished.
 """
@@ -105,7 +105,7 @@ def batched(
     longest answer, or where their references are ``weighed`` on the lengths with these.
     """
     tokens = settings.batch_tokens
-    read = [question.gone_on() for question in questions] if weighed else questions
+    read = [question.continued() for question in questions] if weighed else questions
     lengths = model.prompt_tokens(read, shown=tokens is not None)
     places = _order(lengths, questions)
     ordered = [questions[place] for place in places]

@@ -64,7 +64,7 @@ class Local(Candidate):
             "fingerprint": self._found().fingerprint(),
             "unit": self.unit,
             "compute": ";".join(compute.values()),
-            **evaluation.study.answering.batches(),
+            **evaluation.study.answering.batched_by(),
         }
 
     def ask(self, evaluation: Evaluation, ledger: Ledger, stop: Stop) -> Iterator[list[Entry]]:

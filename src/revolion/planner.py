@@ -129,7 +129,7 @@ class Planner:
         params = {
             "model": self.model,
             "adaptation": how.adaptation(),
-            **self.study.answering.batches(),
+            **self.study.answering.batched_by(),
             "content": part.content,
         }
         names = (*model, part.title)

@@ -142,7 +142,7 @@ class Question:
             root=self.root,
         )
 
-    def gone_on(self) -> Question:
+    def continued(self) -> Question:
         """The next question, before a word of it: its prompt is the conversation up to here."""
         said = Turn(self.instruction, self.response)
         return replace(

@@ -115,8 +115,8 @@ class AnsweringSettings(Section):
             return self.batch_size
         return max(1, self.batch_tokens // (self.max_new_tokens + 1))
 
-    def batches(self) -> dict[str, int]:
-        """The setting that batches are made up by."""
+    def batched_by(self) -> dict[str, int]:
+        """The setting that batches are made up by, and its value."""
         if self.batch_tokens is None:
             return {"batch_size": self.batch_size}
         return {"batch_tokens": self.batch_tokens}

@@ -40,7 +40,7 @@ def demo(
 ) -> None:
     """Draw data sets of coloured shapes and run a whole study on them, offline, in minutes."""
     from revolion.demo.study import make
-    from revolion.demo.truth import against_truth, told, truth_rows
+    from revolion.demo.truth import against_truth, truth_rows, truth_sentence
     from revolion.report.terminal import pieces
     from revolion.studyfile import load
 
@@ -60,7 +60,7 @@ def demo(
     if noise and not as_json:
         found = against_truth(folder, run, study)
         show(pieces(truth_rows(found)))
-        write_line(told(found))
+        write_line(truth_sentence(found))
 
 
 def _conduct(name: str, folder: Path, given: Mapping[str, Any], as_json: bool) -> None:

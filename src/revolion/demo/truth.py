@@ -60,7 +60,7 @@ def truth_rows(found: Sequence[Mapping[str, Any]]) -> Rows:
     return Rows("The kept half against the truth", header, body, note)
 
 
-def told(found: Sequence[Mapping[str, Any]]) -> str:
+def truth_sentence(found: Sequence[Mapping[str, Any]]) -> str:
     """What `against_truth` gives, in one sentence."""
     whole = found[-1]
     return (

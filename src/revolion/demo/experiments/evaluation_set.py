@@ -26,6 +26,9 @@ from revolion.hypotheses import LEVEL
 from revolion.report.rows import Rows
 from revolion.scheduling import Watcher
 
+Scores = Sequence[Mapping[str, NDArray[np.float64]]]
+"""For each data set MQ of its evaluation samples by model: float64[samples]."""
+
 Chosen = Sequence[NDArray[np.bool_]]
 """For each data set which of its evaluation samples are in a set: bool[samples]."""
 
@@ -43,9 +46,10 @@ def run(given: Given, watch: Watcher) -> Finding:
     arms = [arm.model(seed) for arm in arms_of(study) for seed in range(study.verify.seeds)]
     parts = models_of(study, run, [*study.names, *arms])
     refined = kept(run, study.names, parts)
-    whole, small = means(parts, None), means(parts, refined)
+    scores = [part.mq for part in parts]
+    whole, small = means(scores, None), means(scores, refined)
     among = {"the grid's models": study.names, "the arms": arms}
-    rows, values = compared(whole, small, drawn_by_chance(parts, refined, given.seed), among)
+    rows, values = compared(whole, small, drawn_by_chance(scores, refined, given.seed), among)
     sizes = {"whole": sum(map(len, refined)), "refined": int(sum(map(np.sum, refined)))}
     return Finding(sentence(values), (rows,), {"samples": sizes, **values}, {RUN: summary})
 
@@ -60,22 +64,22 @@ def kept(run: Path, names: Sequence[str], parts: Sequence[Answered]) -> Chosen:
     ]
 
 
-def means(parts: Sequence[Answered], chosen: Chosen | None) -> dict[str, float]:
+def means(scores: Scores, chosen: Chosen | None) -> dict[str, float]:
     """Each model's mean MQ, the mean over data sets, on chosen samples (None: on all)."""
-    some = chosen or [np.ones(len(part.uids), dtype=bool) for part in parts]
+    some = chosen or [np.ones(len(next(iter(mq.values()))), dtype=bool) for mq in scores]
     return {
         model: float(
-            np.mean([part.mq[model][rows].mean() for part, rows in zip(parts, some, strict=True)])
+            np.mean([mq[model][rows].mean() for mq, rows in zip(scores, some, strict=True)])
         )
-        for model in parts[0].mq
+        for model in scores[0]
     }
 
 
-def drawn_by_chance(parts: Sequence[Answered], like: Chosen, seed: int) -> list[float]:
+def drawn_by_chance(scores: Scores, like: Chosen, seed: int) -> list[float]:
     """Spearman's correlation with the whole of sets as large as ``like``, drawn by chance."""
-    rng, whole = np.random.default_rng(seed), [*means(parts, None).values()]
+    rng, whole = np.random.default_rng(seed), [*means(scores, None).values()]
     draws = ([rng.permutation(rows) for rows in like] for _ in range(DRAWS))
-    found = (spearman(whole, [*means(parts, draw).values()]) for draw in draws)
+    found = (spearman(whole, [*means(scores, draw).values()]) for draw in draws)
     return sorted(one for one in found if one is not None)
 
 

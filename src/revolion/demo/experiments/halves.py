@@ -10,7 +10,7 @@ from typing import Any
 
 from revolion import pipeline
 from revolion.demo.experiments.frame import RUN, Finding, Given, drawn
-from revolion.demo.truth import against_truth, told, truth_rows
+from revolion.demo.truth import against_truth, truth_rows, truth_sentence
 from revolion.report.arms import comparison_rows, verification_rows
 from revolion.scheduling import Watcher
 
@@ -36,7 +36,7 @@ def run(given: Given, watch: Watcher) -> Finding:
         "spoilt": found,
     }
     tables = (results, compared, truth_rows(found))
-    return Finding(f"{sentence(summary)} {told(found)}", tables, values, {RUN: summary})
+    return Finding(f"{sentence(summary)} {truth_sentence(found)}", tables, values, {RUN: summary})
 
 
 def sentence(summary: dict[str, Any]) -> str:
