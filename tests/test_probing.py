@@ -12,6 +12,7 @@ import pytest
 
 import revolion
 from revolion import pipeline, probing, surveying
+from revolion.answering import batched
 from revolion.effort import Due, Measure, efforts, together
 from revolion.errors import InterruptedRun
 from revolion.models.fake import FakeVLM
@@ -234,3 +235,20 @@ def test_batches_by_tokens_are_probed_as_such(make_study: StudyMaker, tmp_path: 
         probed(study, tmp_path / "run", 2)
     assert len(sizes) == 3 * (1 + 2 * 2)
     assert min(sizes) > 1
+
+
+def test_what_is_weighed_is_probed_in_the_batches_it_will_be_weighed_in(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    made: list[bool] = []
+    real = batched
+
+    def noting(*words: Any, weighed: bool = False) -> Any:
+        made.append(weighed)
+        return real(*words, weighed=weighed)
+
+    study = make_study(verify={"arms": []}, quality={"measures": ["answers", "likelihood"]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probing, "batched", noting)
+        probed(study, tmp_path / "run", 1)
+    assert (made.count(False), made.count(True)) == (3, 3), "of each data set one of both kinds"
